@@ -1,0 +1,33 @@
+"""Rule `append`: facts that are only ever added, such as the events of a match or the messages of a talk."""
+
+from __future__ import annotations
+
+from conflict_rules.change import Change, Op
+from conflict_rules.field_merge import merge_fields
+from conflict_rules.outcome import Kind, Merged, Outcome
+from conflict_rules.rule import Algebra, register_rule
+from conflict_rules.state import State
+
+__all__ = ["Append"]
+
+
+class Append:
+    """A fact is inserted under an id of its own; the same fact told twice is one fact; corrections are field merges."""
+
+    name = "append"
+    algebra = Algebra(commutative=True, associative=True, idempotent=True)
+    whole_record = False
+
+    def merge(self, state: State | None, change: Change, version: int) -> Merged:
+        """See `Rule.merge`. A create that tells what already stands is `applied`, from whomever it comes."""
+        merged = merge_fields(state, change, version)
+        if state is not None and change.op is Op.CREATE and _same_fact(state, change):
+            return Merged(Outcome(Kind.APPLIED, merged.outcome.version), merged.state)
+        return merged
+
+
+def _same_fact(state: State, change: Change) -> bool:
+    return all(name in state.fields and state.fields[name] == value for name, value in change.fields.items())
+
+
+APPEND = register_rule(Append())

@@ -1,0 +1,278 @@
+"""The wire form: changes, states and outcomes as plain dicts of JSON values, for the server and the SDK alike.
+
+Only shapes are checked here; whether a change may be applied is the engine's question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from conflict_rules.change import Change, Op
+from conflict_rules.outcome import Kind, Outcome
+from conflict_rules.stamp import Stamp, StampMalformed
+from conflict_rules.state import Mark, Origin, State
+from conflict_rules.values import (
+    MAX_INTEGER,
+    InvalidValue,
+    JsonValue,
+    RepeatedKeys,
+    canonical_json,
+    clean_fields,
+    valid_id,
+    valid_scope,
+    valid_type,
+)
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "MalformedChange",
+    "change_digest",
+    "decode_change",
+    "decode_outcome",
+    "decode_state",
+    "encode_change",
+    "encode_outcome",
+    "encode_state",
+]
+
+PROTOCOL_VERSION: Final = 1
+"""1 (2026-11): push, pull, live; creates, updates and deletes."""
+
+_CHANGE_KEYS = frozenset({"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedChange:
+    """A change that cannot be read, with what is needed to settle its number and to tell its author why.
+
+    `n` is None where not even the number can be read; then there is nothing to settle.
+    """
+
+    n: int | None
+    code: str
+    message: str
+    field: str | None
+
+
+def encode_change(change: Change) -> dict[str, JsonValue]:
+    """The wire form of a change; its replica is named once, by the envelope."""
+    encoded: dict[str, JsonValue] = {
+        "n": change.n,
+        "scope": change.scope,
+        "type": change.type,
+        "id": change.id,
+        "op": change.op.value,
+        "base": change.base,
+        "stamp": str(change.stamp),
+        "schema": change.schema,
+    }
+    if change.fields:
+        encoded["fields"] = dict(change.fields)
+    if change.group is not None:
+        encoded["group"] = change.group
+    return encoded
+
+
+def decode_change(
+    raw: object, replica: str, *, schema: int = 1, stamp: Stamp | None = None
+) -> Change | MalformedChange:
+    """Read one change of `replica`.
+
+    `schema` and `stamp` stand in where the change names none. `scope` is left empty ("") where it is not given; the
+    engine then finds it from the app or from the resource.
+    """
+    if not isinstance(raw, Mapping):
+        return MalformedChange(None, "invalid_change", "a change is an object", None)
+    n = raw.get("n")
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_INTEGER:
+        return MalformedChange(
+            None, "invalid_number", "n: a change's number is an integer, counted by its replica from 1", "n"
+        )
+    try:
+        return _decode(raw, n, replica, schema, stamp)
+    except InvalidValue as invalid:
+        return MalformedChange(n, invalid.code, str(invalid), invalid.field)
+    except StampMalformed as malformed:
+        return MalformedChange(n, "invalid_stamp", f"stamp: {malformed}", "stamp")
+
+
+def change_digest(raw: object) -> bytes:
+    """16 bytes that tell a repeat from another change under the same number (law 3).
+
+    Taken over the change as it was sent: any JSON value, readable as a change or not.
+    """
+    return hashlib.sha256(canonical_json(_hashable(raw))).digest()[:16]
+
+
+def encode_state(state: State) -> dict[str, JsonValue]:
+    """The wire form of a state; its scope is named once, by what encloses it.
+
+    `marks` is `[[version, stamp, [field, …]], …]`; the entry without fields covers every field not named in another.
+    """
+    encoded: dict[str, JsonValue] = {
+        "type": state.type,
+        "id": state.id,
+        "version": state.version,
+        "origin": [state.origin.replica, state.origin.n],
+    }
+    if state.deleted is not None:
+        encoded["deleted"] = True
+        encoded["marks"] = [[state.deleted.version, str(state.deleted.stamp)]]
+        return encoded
+    encoded["fields"] = dict(state.fields)
+    by_mark: dict[Mark, list[str]] = {}
+    for name, mark in state.marks.items():
+        by_mark.setdefault(mark, []).append(name)
+    widest = max(by_mark, key=lambda mark: len(by_mark[mark]), default=None)
+    marks: list[JsonValue] = []
+    for mark, names in by_mark.items():
+        entry: list[JsonValue] = [mark.version, str(mark.stamp)]
+        if mark != widest:
+            entry.append(sorted(names))
+        marks.append(entry)
+    encoded["marks"] = marks
+    return encoded
+
+
+def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
+    """Read what `encode_state` wrote; raises ValueError, KeyError or TypeError if it was something else."""
+    origin = raw["origin"]
+    marks = raw["marks"]
+    if not isinstance(origin, list) or not isinstance(marks, list):
+        raise TypeError("origin and marks of a state are arrays")
+    deleted: Mark | None = None
+    fields: dict[str, JsonValue] = {}
+    field_marks: dict[str, Mark] = {}
+    if raw.get("deleted"):
+        deleted = Mark(int(marks[0][0]), Stamp.parse(marks[0][1]))
+    else:
+        given = raw["fields"]
+        if not isinstance(given, Mapping):
+            raise TypeError("the fields of a state are an object")
+        fields = dict(given)
+        rest: Mark | None = None
+        for entry in marks:
+            mark = Mark(int(entry[0]), Stamp.parse(entry[1]))
+            if len(entry) == 2:
+                rest = mark
+            else:
+                field_marks.update(dict.fromkeys(entry[2], mark))
+        if rest is not None:
+            field_marks.update({name: rest for name in fields if name not in field_marks})
+    version = raw["version"]
+    if not isinstance(version, int):
+        raise TypeError("the version of a state is an integer")
+    return State(
+        scope,
+        str(raw["type"]),
+        str(raw["id"]),
+        version,
+        fields,
+        field_marks,
+        Origin(str(origin[0]), int(origin[1])),
+        deleted,
+    )
+
+
+def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
+    """The wire form of the outcome of change `n`; what is absent is left out."""
+    encoded: dict[str, JsonValue] = {"n": n, "outcome": outcome.kind.value, "version": outcome.version}
+    for key, value in (("code", outcome.code), ("message", outcome.message), ("field", outcome.field)):
+        if value is not None:
+            encoded[key] = value
+    if outcome.lost:
+        encoded["lost"] = list(outcome.lost)
+    return encoded
+
+
+def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
+    """Read what `encode_outcome` wrote; raises ValueError, KeyError or TypeError if it was something else."""
+    lost = raw.get("lost", [])
+    version = raw.get("version", 0)
+    if not isinstance(lost, list) or not isinstance(version, int):
+        raise TypeError("lost is an array and version an integer")
+    return Outcome(
+        Kind(str(raw["outcome"])),
+        version,
+        _optional_text(raw.get("code")),
+        _optional_text(raw.get("message")),
+        _optional_text(raw.get("field")),
+        tuple(str(name) for name in lost),
+    )
+
+
+def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp: Stamp | None) -> Change:
+    if isinstance(raw, RepeatedKeys):
+        raise InvalidValue("repeated_key", raw.key, f"the key {raw.key!r} is given twice; give it once")
+    for key in raw:
+        if key not in _CHANGE_KEYS:
+            raise InvalidValue("unknown_key", str(key)[:140], f"a change has no {str(key)[:140]!r}")
+    if not valid_type(raw.get("type")):
+        raise InvalidValue(
+            "invalid_type", "type", "type: lower-case letters, digits and underscores, a letter first, at most 64"
+        )
+    if not valid_id(raw.get("id")):
+        raise InvalidValue("invalid_id", "id", "id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
+    scope = raw.get("scope", "")
+    if scope != "" and not valid_scope(scope):
+        raise InvalidValue("invalid_scope", "scope", "scope: 1 to 200 characters of A-Z a-z 0-9 _ . : ~ @ -")
+    try:
+        op = Op(raw.get("op"))  # type: ignore[arg-type]  # whatever it is, Op says whether it is one
+    except ValueError:
+        raise InvalidValue("invalid_op", "op", f"op: one of {', '.join(Op)}") from None
+    group = raw.get("group")
+    if group is not None and not valid_id(group):
+        raise InvalidValue("invalid_group", "group", "group: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
+    fields = raw.get("fields", {})
+    if not isinstance(fields, Mapping):
+        raise InvalidValue("invalid_fields", "fields", "fields: an object of field names and values")
+    if op is Op.DELETE and fields:
+        raise InvalidValue("invalid_fields", "fields", "fields: a delete carries none")
+    if op is not Op.CREATE and "base" not in raw:
+        raise InvalidValue(
+            "missing_base", "base", "base: say which version of the resource the person was shown (0 for none)"
+        )
+    stamp = Stamp.parse(raw["stamp"]) if "stamp" in raw or stamp is None else stamp
+    if stamp.replica != replica:
+        raise InvalidValue("foreign_stamp", "stamp", "stamp: it names another replica than the one that pushes")
+    return Change(
+        replica=replica,
+        n=n,
+        scope=str(scope),
+        type=str(raw["type"]),
+        id=str(raw["id"]),
+        op=op,
+        stamp=stamp,
+        base=_count(raw.get("base", 0), "base"),
+        fields=clean_fields(fields),
+        group=str(group) if group is not None else None,
+        schema=_count(raw.get("schema", schema), "schema"),
+    )
+
+
+def _count(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INTEGER:
+        raise InvalidValue(f"invalid_{name}", name, f"{name}: an integer, 0 or more")
+    return value
+
+
+def _optional_text(value: JsonValue) -> str | None:
+    return None if value is None else str(value)
+
+
+def _hashable(raw: object) -> JsonValue:
+    """`raw` with what has no canonical JSON replaced by a text that tells it apart."""
+    if isinstance(raw, RepeatedKeys):
+        return {"repeated key": raw.key}
+    if isinstance(raw, Mapping):
+        return {str(key): _hashable(value) for key, value in raw.items()}
+    if isinstance(raw, (list, tuple)):
+        return [_hashable(value) for value in raw]
+    if isinstance(raw, str):
+        return raw.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if raw is None or isinstance(raw, (bool, int)):
+        return raw
+    return repr(raw)
