@@ -180,9 +180,8 @@ def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
 def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
     """The wire form of the outcome of change `n`; what is absent is left out."""
     encoded: dict[str, JsonValue] = {"n": n, "outcome": outcome.kind.value, "version": outcome.version}
-    for key, value in (("code", outcome.code), ("message", outcome.message), ("field", outcome.field)):
-        if value is not None:
-            encoded[key] = value
+    why = {"code": outcome.code, "message": outcome.message, "field": outcome.field}
+    encoded.update({key: value for key, value in why.items() if value is not None})
     if outcome.lost:
         encoded["lost"] = list(outcome.lost)
     return encoded

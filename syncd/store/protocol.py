@@ -1,0 +1,216 @@
+"""The Store: what the engine asks of a database, in types and prose. Two adapters, one conformance suite.
+
+An adapter knows rows and bytes. It does not merge, number or encode anything: the engine hands it finished rows, in
+few large calls, and gets back what it stored, unchanged. An adapter translates its driver's errors to
+`syncd.errors.StoreError` at its own edge.
+
+The contract, which `tests/conformance/test_store.py` holds every adapter to:
+
+- **Durable.** When `Transaction.commit` has returned, a kill -9 of everything loses nothing of it (invariant 1).
+- **Atomic.** A transaction that is left without a commit, or whose commit raises, leaves no trace.
+- **Isolated.** Two transactions that share a replica or a scope run one after the other; what the second loads, it
+  loads after the first has ended (law 5). Locks are taken when the transaction opens: replicas, then scopes, each in
+  sorted order.
+- **Ordered.** A snapshot that sees a scope at version v sees everything that was committed to it up to v, and nothing
+  above (invariant 4).
+- **Incarnations.** Each start on a database begins a new incarnation; a scope notes at its first commit in it where
+  the one before had ended (law 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = [
+    "Commit",
+    "Loaded",
+    "Page",
+    "ReplicaRow",
+    "ResourceKey",
+    "SettledRow",
+    "Snapshot",
+    "StateRow",
+    "Store",
+    "Transaction",
+    "Wanted",
+]
+
+ResourceKey = tuple[str, str]
+"""(type, id): one resource; an id is used once in a type, in whatever scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """The newest state of a resource. `body`: its wire form, encoded; stored and sent on as it is."""
+
+    scope: str
+    type: str
+    id: str
+    version: int
+    deleted: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SettledRow:
+    """One settled change: at once the stored outcome (law 3), the history, and the quarantine (invariant 5).
+
+    `digest`: 16 bytes, tells a repeat from another change. `version`: the one it led to, or the scope's at that
+    moment. `scope`, `type`, `id` are "" where the change could not be read. `change`, `outcome`: JSON.
+    `stamp`: the effective one (`change` keeps the original).
+    """
+
+    replica: str
+    n: int
+    digest: bytes
+    scope: str
+    type: str
+    id: str
+    version: int
+    kind: str
+    at_ms: int
+    stamp: str
+    change: bytes
+    outcome: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRow:
+    """What the server keeps for ever of a replica.
+
+    `settled`: its highest settled number. `last_stamp`: the effective stamp of that change, "" for none.
+    `clock_ahead_ms`: how far its clock was last found ahead of the drift bound, 0 if it was not (the flag of law 2).
+    """
+
+    id: str
+    settled: int = 0
+    last_stamp: str = ""
+    clock_ahead_ms: int = 0
+    seen_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a transaction is to load, in one call."""
+
+    replicas: Collection[str] = ()
+    scopes: Collection[str] = ()
+    resources: Collection[ResourceKey] = ()
+    numbers: Collection[tuple[str, int]] = ()
+    """(replica, n): settled changes by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was there; what was not is absent from the mapping, except that a scope never written is at version 0."""
+
+    replicas: Mapping[str, ReplicaRow] = field(default_factory=dict)
+    scopes: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[ResourceKey, StateRow] = field(default_factory=dict)
+    settled: Mapping[tuple[str, int], SettledRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that one transaction writes.
+
+    `states`: at most one per resource, the newest. `scopes`: the new head of each scope written to. `settled`: in the
+    order in which they were settled. `replicas`: the new row of each replica.
+    """
+
+    states: Sequence[StateRow] = ()
+    scopes: Mapping[str, int] = field(default_factory=dict)
+    settled: Sequence[SettledRow] = ()
+    replicas: Sequence[ReplicaRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """States of one scope in version order, as stored bytes.
+
+    `upto`: the reader who applies the page has everything up to this version; if nothing is left (`more` is false)
+    it is the scope's head.
+    """
+
+    bodies: Sequence[bytes]
+    upto: int
+    more: bool
+
+
+class Transaction(Protocol):
+    """A writing transaction, its locks held from start to end."""
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        """Read rows, tombstones included, as of now; may be called again for more."""
+        ...
+
+    async def scan(self, scope: str) -> Sequence[StateRow]:
+        """Every state of a scope, tombstones included, in version order: for hooks that count or search."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Write everything and make it durable. Called at most once, last.
+
+        Raises `StoreUnavailable` if the database could not take it; then nothing of it was written.
+        """
+        ...
+
+
+class Snapshot(Protocol):
+    """A reading transaction: everything it returns is of one moment."""
+
+    async def heads(self, scopes: Collection[str]) -> Mapping[str, int]:
+        """The version of each scope; 0 for one that was never written."""
+        ...
+
+    async def page(self, scope: str, after: int, limit_bytes: int) -> Page:
+        """States above version `after`, oldest first, until `limit_bytes` are reached; at least one if any is left."""
+        ...
+
+    async def settled(self, replica: str, scope: str, upto: int) -> int:
+        """The highest number of `replica` settled in `scope` with a version of at most `upto`; 0 for none (law 4)."""
+        ...
+
+    async def locate(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
+        """The scope in which each resource lives; unknown ones are absent."""
+        ...
+
+    async def end_of(self, scope: str, incarnation: str) -> int | None:
+        """The version at which `scope` stood when `incarnation` ended, its head if that is the current one.
+
+        None if this database never had that incarnation (law 10).
+        """
+        ...
+
+
+class Store(Protocol):
+    """One database, opened by one process."""
+
+    @property
+    def incarnation(self) -> str:
+        """The id of the incarnation that began when this store was opened: letters and digits, at most 32."""
+        ...
+
+    def transaction(
+        self, *, replicas: Collection[str], scopes: Collection[str]
+    ) -> AbstractAsyncContextManager[Transaction]:
+        """Open a writing transaction that holds the locks of these replicas and scopes.
+
+        Leaving the block without a commit, or by an exception, rolls it back.
+        """
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """Open a reading transaction."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the database answers; raises `StoreUnavailable` otherwise. Cheap enough for a readiness probe."""
+        ...
+
+    async def close(self) -> None:
+        """End all transactions and let go of the database; may be called twice."""
+        ...
