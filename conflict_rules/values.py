@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 __all__ = [
     "MAX_DEPTH",
@@ -92,7 +92,7 @@ def valid_replica(text: object) -> bool:
     return isinstance(text, str) and _REPLICA.fullmatch(text) is not None
 
 
-def clean_fields(fields: Mapping[object, object]) -> dict[str, JsonValue]:
+def clean_fields(fields: Mapping[Any, object]) -> dict[str, JsonValue]:
     """`fields` with every value cleaned; raises `InvalidName` or `InvalidValue` for the first bad one."""
     if isinstance(fields, RepeatedKeys):
         raise InvalidValue("repeated_key", fields.key, f"the field {fields.key!r} is given twice; give it once")

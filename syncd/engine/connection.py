@@ -1,0 +1,84 @@
+"""One watcher's end of the line: frames wait here until its socket takes them, and never too many (invariant 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+__all__ = ["MAX_FRAMES", "MAX_QUEUED_BYTES", "Connection"]
+
+MAX_FRAMES = 256
+MAX_QUEUED_BYTES = 1024 * 1024
+
+
+class Connection:
+    """A bounded queue of encoded frames. Iterating yields them until the connection is closed.
+
+    When it is full, what waits is dropped, and the reader is told to pull those scopes: catching up is never pushed
+    through the queue.
+    """
+
+    def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_QUEUED_BYTES) -> None:
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._frames: deque[tuple[str, bytes]] = deque()
+        self._bytes = 0
+        self._lagging: set[str] = set()
+        self._waiting = asyncio.Event()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether no frame will come any more."""
+        return self._closed
+
+    def put(self, scope: str, frame: bytes) -> None:
+        """Queue a frame of `scope`; never waits."""
+        if self._closed:
+            return
+        if len(self._frames) >= self._max_frames or self._bytes + len(frame) > self._max_bytes:
+            self.tell_to_pull([scope, *(waiting for waiting, _ in self._frames)])
+            self._frames.clear()
+            self._bytes = 0
+        elif scope not in self._lagging:
+            # A scope that lags gets a hint to pull first; a delta before it would only be one more gap.
+            self._frames.append((scope, frame))
+            self._bytes += len(frame)
+        self._waiting.set()
+
+    def tell_to_pull(self, scopes: Iterable[str]) -> None:
+        """Queue a hint that deltas of these scopes are missing."""
+        self._lagging.update(scopes)
+        self._waiting.set()
+
+    def forget(self, scopes: Iterable[str]) -> None:
+        """Drop what waits for scopes that are no longer watched."""
+        gone = set(scopes)
+        self._lagging -= gone
+        self._frames = deque(entry for entry in self._frames if entry[0] not in gone)
+        self._bytes = sum(len(frame) for _, frame in self._frames)
+
+    def close(self) -> None:
+        """End the iteration; may be called twice."""
+        self._closed = True
+        self._waiting.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            while not self._closed and (self._lagging or self._frames):
+                yield self._next()
+            if self._closed:
+                return
+            self._waiting.clear()
+            await self._waiting.wait()
+
+    def _next(self) -> bytes:
+        if self._lagging:
+            hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":"))
+            self._lagging.clear()
+            return hint.encode()
+        _, frame = self._frames.popleft()
+        self._bytes -= len(frame)
+        return frame

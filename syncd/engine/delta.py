@@ -1,0 +1,47 @@
+"""A delta: the newest states of one scope in a range of versions, as watchers get them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from syncd.engine.cursor import Cursor
+from syncd.store.protocol import Commit, ResourceKey
+
+__all__ = ["Delta", "deltas_of", "encode_delta"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """States in (after, upto], encoded, in version order. What was superseded inside the range is left out."""
+
+    scope: str
+    after: int
+    upto: int
+    entries: Mapping[ResourceKey, bytes]
+
+    def then(self, later: Delta) -> Delta:
+        """This delta and the one that follows it, as one."""
+        assert later.scope == self.scope
+        assert later.after == self.upto
+        entries = {key: body for key, body in self.entries.items() if key not in later.entries}
+        return Delta(self.scope, self.after, later.upto, {**entries, **later.entries})
+
+
+def deltas_of(commit: Commit, heads_before: Mapping[str, int]) -> list[Delta]:
+    """One delta for each scope that a commit wrote to."""
+    return [
+        Delta(
+            scope,
+            heads_before.get(scope, 0),
+            upto,
+            {(row.type, row.id): row.body for row in commit.states if row.scope == scope},
+        )
+        for scope, upto in commit.scopes.items()
+    ]
+
+
+def encode_delta(scope: str, after: Cursor, upto: Cursor, bodies: Iterable[bytes]) -> bytes:
+    """The live frame of a delta, as JSON; bodies go in as they are stored. Scope names need no escaping."""
+    head = f'{{"type":"delta","scope":"{scope}","after":"{after}","upto":"{upto}","entries":['
+    return head.encode() + b",".join(bodies) + b"]}"

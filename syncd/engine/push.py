@@ -1,0 +1,221 @@
+"""Push: changes in, outcomes out. Commit first; then the reply and the news, neither waiting for the other.
+
+The path of one change: read, grouped with whatever else waits, settled against a workspace, committed, published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from conflict_rules import Change, Clock, InvalidValue, Kind, Op, Stamp
+from conflict_rules.values import JsonValue, valid_replica
+from conflict_rules.wire import MalformedChange, change_digest, decode_change, encode_outcome, encode_state
+from syncd.app import App, Veto
+from syncd.bus.protocol import Bus
+from syncd.engine.delta import deltas_of
+from syncd.engine.group_commit import GroupCommit
+from syncd.engine.hook_transaction import EngineHookTransaction, UnlockedScope
+from syncd.engine.limits import Limits
+from syncd.engine.settle import Incoming, Reply, Settler, hook_failure
+from syncd.engine.watch import Watcher
+from syncd.engine.workspace import Workspace
+from syncd.errors import AppError, InvalidMessage, TooLarge
+from syncd.store.protocol import ResourceKey, Store, Transaction, Wanted
+
+__all__ = ["PushReply", "Pusher"]
+
+_MAX_GROUP_CHANGES: Final = 2_000
+"""Changes in one group commit: enough to share a disk write, few enough not to hold up the event loop for long."""
+_MAX_WAITING_CHANGES: Final = 50_000
+_MAX_RELOCKS: Final = 32
+_SERVER_REPLICA: Final = "server-"
+
+
+@dataclass(frozen=True, slots=True)
+class PushReply:
+    """The answer to a push. `settled`: the replica's highest settled number. `outcomes`: wire form, in order."""
+
+    replica: str
+    settled: int
+    outcomes: Sequence[dict[str, JsonValue]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    replica: str
+    incoming: Sequence[Incoming]
+
+    @property
+    def changes(self) -> list[Change]:
+        return [member.change for member in self.incoming if isinstance(member.change, Change)]
+
+
+class Pusher:
+    """The push use case. One for each server; `now_ms` reads the server's wall clock."""
+
+    def __init__(
+        self, store: Store, app: App, bus: Bus, watcher: Watcher, now_ms: Callable[[], int], limits: Limits
+    ) -> None:
+        self._store = store
+        self._app = app
+        self._bus = bus
+        self._watcher = watcher
+        self._now_ms = now_ms
+        self._limits = limits
+        self._server_replica = _SERVER_REPLICA + store.incarnation
+        self._clock = Clock(self._server_replica, now_ms)
+        self._commits: GroupCommit[_Job, PushReply] = GroupCommit(
+            self._run,
+            weigh=lambda job: max(1, len(job.incoming)),
+            max_weight=_MAX_GROUP_CHANGES,
+            max_waiting=_MAX_WAITING_CHANGES,
+        )
+
+    async def push(self, replica: str, schema: int, changes: Sequence[object]) -> PushReply:
+        """Settle the changes of one replica, oldest first, and answer each; durable when this returns (invariant 1).
+
+        `changes`: as they were sent. `schema`: the app version that changes were made under which do not say.
+        Raises `InvalidMessage` or `TooLarge` for the envelope, `StoreError` if the database failed; then nothing was
+        applied, unless the connection to it broke in the very moment of the commit: sending again is always safe.
+        """
+        if not valid_replica(replica) or replica.startswith(_SERVER_REPLICA):
+            raise InvalidMessage(
+                f"replica: 1 to 64 characters of A-Z a-z 0-9 _ -, not beginning with {_SERVER_REPLICA!r}",
+                field="replica",
+                code="invalid_replica",
+            )
+        if len(changes) > self._limits.max_changes:
+            raise TooLarge(
+                f"{len(changes)} changes in one push, more than the {self._limits.max_changes} allowed", field="changes"
+            )
+        return await self._commits.submit(_Job(replica, await self._read(replica, schema, changes)))
+
+    async def close(self) -> None:
+        """Let what was taken be committed, and take no more."""
+        await self._commits.close()
+
+    async def _read(self, replica: str, schema: int, raws: Sequence[object]) -> list[Incoming]:
+        arrival = Stamp(self._now_ms(), 0, replica)
+        changes = [decode_change(raw, replica, schema=schema, stamp=arrival) for raw in raws]
+        homeless = [change for change in changes if isinstance(change, Change) and not change.scope]
+        if homeless:
+            async with self._store.snapshot() as snapshot:
+                located = await snapshot.locate({(change.type, change.id) for change in homeless})
+            changes = _find_scopes(self._app, changes, located)
+        return [Incoming(change, raw, change_digest(raw)) for change, raw in zip(changes, raws, strict=True)]
+
+    async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
+        scopes = {change.scope for job in jobs for change in job.changes}
+        for _ in range(_MAX_RELOCKS):
+            try:
+                return await self._run_locked(jobs, scopes)
+            except UnlockedScope as needed:
+                # Law 5: locks are taken in one sorted order, so a set that has grown is taken anew from the start.
+                scopes.add(needed.scope)
+        raise AppError(f"the hooks of the app {self._app.name!r} keep touching further scopes")
+
+    async def _run_locked(self, jobs: Sequence[_Job], scopes: set[str]) -> list[PushReply]:
+        now_ms = self._now_ms()
+        replicas = {job.replica for job in jobs}
+        if any(self._app.hooks(name) for name in {change.type for job in jobs for change in job.changes}):
+            replicas.add(self._server_replica)
+        keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
+        numbers = {(job.replica, n) for job in jobs for member in job.incoming if (n := member.change.n) is not None}
+        async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
+            workspace = Workspace()
+            loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers))
+            workspace.add(loaded, keys)
+            replies = []
+            for job in jobs:
+                replies.append(await self._settle(job, workspace, transaction, scopes, now_ms))
+                # A long group must not keep live frames and other requests waiting.
+                await asyncio.sleep(0)
+            commit = workspace.commit(now_ms)
+            if commit is not None:
+                await transaction.commit(commit)
+        if commit is not None:
+            for delta in deltas_of(commit, loaded.scopes):
+                self._watcher.offer(delta)
+                self._bus.publish(delta.scope, delta.upto)
+        return replies
+
+    async def _settle(
+        self, job: _Job, workspace: Workspace, transaction: Transaction, scopes: set[str], now_ms: int
+    ) -> PushReply:
+        hook_transaction = EngineHookTransaction(
+            transaction,
+            workspace,
+            self._app,
+            locked=scopes,
+            server=self._server_replica,
+            clock=self._clock,
+            now_ms=now_ms,
+        )
+
+        async def run_hooks(change: Change) -> None:
+            for hook in self._app.hooks(change.type):
+                try:
+                    await hook(hook_transaction, change)
+                except (Veto, UnlockedScope):
+                    raise
+                except Exception as failure:
+                    raise hook_failure(change, failure) from failure
+
+        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, run_hooks)
+        replies = await settler.settle(job.incoming)
+        outcomes = [
+            _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
+        ]
+        return PushReply(job.replica, workspace.replica(job.replica).settled, outcomes)
+
+
+def _find_scopes(
+    app: App, changes: Sequence[Change | MalformedChange], located: Mapping[ResourceKey, str]
+) -> list[Change | MalformedChange]:
+    """Give each change that names no scope the one its resource lives in, or will live in."""
+    known = dict(located)
+    found: list[Change | MalformedChange] = []
+    for change in changes:
+        if isinstance(change, MalformedChange):
+            found.append(change)
+            continue
+        key = (change.type, change.id)
+        scope: str | None = change.scope or known.get(key)
+        resource_type = app.type(change.type)
+        if not scope and change.op is Op.CREATE and resource_type is not None:
+            try:
+                scope = resource_type.scope_of(change.id, change.fields)
+            except InvalidValue as invalid:
+                found.append(MalformedChange(change.n, invalid.code, str(invalid), invalid.field))
+                continue
+        if scope:
+            known[key] = scope
+            found.append(replace(change, scope=scope))
+        elif resource_type is None:
+            found.append(MalformedChange(change.n, "unknown_type", f"this app has no type {change.type!r}", "type"))
+        elif change.op is Op.CREATE:
+            message = f"scope: which scope the new {change.type} belongs to cannot be told from its fields; name it"
+            found.append(MalformedChange(change.n, "missing_scope", message, "scope"))
+        else:
+            message = f"there is no {change.type} {change.id!r}: it never was, or was deleted long ago"
+            found.append(MalformedChange(change.n, "unknown_resource", message, "id"))
+    return found
+
+
+def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[str, JsonValue]:
+    encoded = encode_outcome(reply.n, reply.outcome)
+    if reply.repeat:
+        encoded["repeat"] = True
+    if reply.expected is not None:
+        encoded["expected"] = reply.expected
+    change = member.change
+    as_intended = reply.outcome.kind in (Kind.APPLIED, Kind.RETRY_LATER)
+    if not as_intended and not reply.repeat and isinstance(change, Change):
+        state = workspace.state((change.type, change.id))
+        # A resource of another scope is not this change's to see.
+        if state is not None and state.scope == change.scope:
+            encoded["resource"] = encode_state(state)
+    return encoded

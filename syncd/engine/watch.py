@@ -1,0 +1,188 @@
+"""Watch: merged deltas to everyone who watches a scope, encoded once whoever reads them.
+
+Live is an accelerator: a frame says which cursor it follows, and whoever is elsewhere pulls. The committing node has
+its deltas in memory (`offer`); the bus says that a scope has moved on; the rest is read from the store, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from syncd.bus.protocol import Bus
+from syncd.engine.connection import Connection
+from syncd.engine.cursor import Cursor
+from syncd.engine.delta import Delta, encode_delta
+from syncd.engine.limits import Limits
+from syncd.engine.pull import Puller, check_scopes
+from syncd.errors import SyncdError
+from syncd.store.protocol import Store
+
+__all__ = ["Connection", "Standing", "Watcher"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a new subscriber stands: `cursor` is the equivalent of its own in this incarnation; None means pull."""
+
+    cursor: str | None
+
+
+@dataclass(slots=True)
+class _Topic:
+    """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known."""
+
+    connections: set[Connection] = field(default_factory=set)
+    sent: int | None = None
+    latest: int = 0
+    deltas: list[Delta] = field(default_factory=list)
+    reading: asyncio.Task[None] | None = None
+
+
+class Watcher:
+    """The watch use case: one for each server process."""
+
+    def __init__(self, store: Store, bus: Bus, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._puller = Puller(store, limits)
+        self._topics: dict[str, _Topic] = {}
+        self._connections: set[Connection] = set()
+        self._dirty: set[str] = set()
+        self._unsubscribe = bus.subscribe(self._moved_on)
+
+    def connect(self, **bounds: int) -> Connection:
+        """A new connection, watching nothing yet. `bounds`: `max_frames`, `max_bytes` of its queue."""
+        connection = Connection(**bounds)
+        self._connections.add(connection)
+        return connection
+
+    async def subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> dict[str, Standing]:
+        """Watch `scopes` from now on; the answer says for each whether `cursor` is up to date or a pull is due."""
+        check_scopes(scopes, self._limits)
+        for scope in scopes:
+            # First: a commit between reading the head and joining would be missed.
+            self._topics.setdefault(scope, _Topic()).connections.add(connection)
+        standings: dict[str, Standing] = {}
+        async with self._store.snapshot() as snapshot:
+            heads = await snapshot.heads(scopes)
+            for scope, cursor in scopes.items():
+                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor)
+                current = position if position is not None and position >= heads[scope] else None
+                standings[scope] = Standing(None if current is None else self._cursor(current))
+        for scope in scopes:
+            topic = self._topics.get(scope)
+            if topic is not None and topic.sent is None:
+                topic.sent = heads[scope]
+                if topic.latest > topic.sent:
+                    self._flush_soon(scope)
+        return standings
+
+    def unsubscribe(self, connection: Connection, scopes: Sequence[str]) -> None:
+        """Watch `scopes` no more; unknown ones are ignored."""
+        for scope in scopes:
+            topic = self._topics.get(scope)
+            if topic is not None:
+                topic.connections.discard(connection)
+                if not topic.connections:
+                    self._drop(scope, topic)
+        connection.forget(scopes)
+
+    def disconnect(self, connection: Connection) -> None:
+        """Close a connection and forget it; may be called twice."""
+        connection.close()
+        self._connections.discard(connection)
+        self.unsubscribe(connection, [name for name, topic in self._topics.items() if connection in topic.connections])
+
+    def offer(self, delta: Delta) -> None:
+        """Keep a delta that was just committed here until the bus says that its scope has moved on."""
+        topic = self._topics.get(delta.scope)
+        if topic is not None:
+            topic.deltas.append(delta)
+
+    async def close(self) -> None:
+        """Close every connection; may be called twice."""
+        self._unsubscribe()
+        for connection in tuple(self._connections):
+            self.disconnect(connection)
+
+    def _moved_on(self, scope: str, version: int) -> None:
+        topic = self._topics.get(scope)
+        if topic is None:
+            return
+        topic.latest = max(topic.latest, version)
+        self._flush_soon(scope)
+
+    def _flush_soon(self, scope: str) -> None:
+        """Everything of one tick travels as one frame."""
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.add(scope)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for scope in dirty:
+            topic = self._topics.get(scope)
+            # Until the head is known (`sent`), or while the store is read, whoever does that will come back here.
+            if topic is not None and topic.sent is not None and topic.reading is None:
+                self._send(scope, topic, topic.sent)
+
+    def _send(self, scope: str, topic: _Topic, sent: int) -> None:
+        delta: Delta | None = None
+        waiting, topic.deltas = topic.deltas, []
+        for offered in waiting:
+            if offered.after == (sent if delta is None else delta.upto):
+                delta = offered if delta is None else delta.then(offered)
+        if delta is not None:
+            self._broadcast(scope, topic, delta.after, delta.upto, list(delta.entries.values()))
+            sent = delta.upto
+        if topic.latest > sent:
+            topic.reading = asyncio.create_task(self._read(scope, topic, sent), name=f"read-delta-{scope}")
+
+    async def _read(self, scope: str, topic: _Topic, sent: int) -> None:
+        """Read from the store what was committed elsewhere."""
+        expected = topic.latest
+        try:
+            async with self._store.snapshot() as snapshot:
+                page = await snapshot.page(scope, sent, self._limits.max_page_bytes)
+                head = (await snapshot.heads([scope]))[scope]
+        except SyncdError as failure:
+            log.warning("delta_not_read", scope=scope, reason=failure.message)
+            topic.sent = topic.latest
+            for connection in topic.connections:
+                connection.tell_to_pull([scope])
+            return
+        finally:
+            topic.reading = None
+        if page.more:
+            topic.sent = head
+            for connection in topic.connections:
+                connection.tell_to_pull([scope])
+        elif page.upto > sent:
+            self._broadcast(scope, topic, sent, page.upto, page.bodies)
+        if topic.latest != expected:
+            self._flush_soon(scope)
+        else:
+            # A message is only a hint: what the store does not have is not waited for.
+            topic.latest = topic.sent or 0
+
+    def _broadcast(self, scope: str, topic: _Topic, after: int, upto: int, bodies: Sequence[bytes]) -> None:
+        topic.sent = upto
+        frame = encode_delta(
+            scope, Cursor(self._store.incarnation, after), Cursor(self._store.incarnation, upto), bodies
+        )
+        for connection in topic.connections:
+            connection.put(scope, frame)
+
+    def _drop(self, scope: str, topic: _Topic) -> None:
+        if topic.reading is not None:
+            topic.reading.cancel()
+        del self._topics[scope]
+
+    def _cursor(self, version: int) -> str:
+        return str(Cursor(self._store.incarnation, version))

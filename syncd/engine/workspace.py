@@ -1,0 +1,122 @@
+"""What one transaction has loaded, and what it means to write: reads see every earlier write (law 5).
+
+Pure: rows come in, a `Commit` comes out. `mark` and `undo` are the way back for a vetoed change or a failed group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from conflict_rules import State
+from conflict_rules.wire import decode_state, encode_state
+from syncd.store.protocol import Commit, Loaded, ReplicaRow, ResourceKey, SettledRow, StateRow
+
+__all__ = ["Workspace", "encode_body"]
+
+_MISSING = object()
+
+
+def encode_body(state: State) -> bytes:
+    """The bytes of a state as they are stored and sent."""
+    return json.dumps(encode_state(state), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class Workspace:
+    """Rows by key, overlaid with what has been written since."""
+
+    def __init__(self) -> None:
+        self.scopes: dict[str, int] = {}
+        self.replicas: dict[str, ReplicaRow] = {}
+        self.settled: dict[tuple[str, int], SettledRow] = {}
+        self._loaded: dict[ResourceKey, StateRow | None] = {}
+        self._states: dict[ResourceKey, State | None] = {}
+        self._bodies: dict[ResourceKey, bytes] = {}
+        self._new_scopes: dict[str, int] = {}
+        self._new_states: dict[ResourceKey, State] = {}
+        self._new_replicas: dict[str, ReplicaRow] = {}
+        self._new_settled: dict[tuple[str, int], SettledRow] = {}
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def add(self, loaded: Loaded, asked: Iterable[ResourceKey] = ()) -> None:
+        """Take in loaded rows; what this workspace knows already stands. `asked`: keys that were looked for."""
+        for scope, version in loaded.scopes.items():
+            self.scopes.setdefault(scope, version)
+        for replica, row in loaded.replicas.items():
+            self.replicas.setdefault(replica, row)
+        for number, settled in loaded.settled.items():
+            self.settled.setdefault(number, settled)
+        for key, state in loaded.states.items():
+            self._loaded.setdefault(key, state)
+        for key in asked:
+            self._loaded.setdefault(key, None)
+
+    def knows(self, key: ResourceKey) -> bool:
+        """Whether `key` has been looked for."""
+        return key in self._loaded
+
+    def head(self, scope: str) -> int:
+        """The scope's version, with what was written here; 0 if it was never written."""
+        return self.scopes.get(scope, 0)
+
+    def replica(self, replica: str) -> ReplicaRow:
+        """The replica's row; a fresh one for a replica never heard of."""
+        return self.replicas.get(replica) or ReplicaRow(replica)
+
+    def state(self, key: ResourceKey) -> State | None:
+        """The resource as of now, tombstones included; None if it never was. Decoded once."""
+        if key not in self._states:
+            row = self._loaded[key]
+            self._states[key] = None if row is None else decode_state(json.loads(row.body), row.scope)
+        return self._states[key]
+
+    def written(self, scope: str) -> list[State]:
+        """The states of `scope` that were written here."""
+        return [state for state in self._new_states.values() if state.scope == scope]
+
+    def put(self, state: State, body: bytes) -> None:
+        """Write a state; its version becomes the scope's."""
+        key = (state.type, state.id)
+        self._set(self._states, key, state)
+        self._set(self._bodies, key, body)
+        self._set(self._new_states, key, state)
+        self._set(self.scopes, state.scope, state.version)
+        self._set(self._new_scopes, state.scope, state.version)
+
+    def settle(self, row: SettledRow, replica: ReplicaRow) -> None:
+        """Settle a change, and with it move its replica on."""
+        self._set(self.settled, (row.replica, row.n), row)
+        self._set(self._new_settled, (row.replica, row.n), row)
+        self._set(self.replicas, replica.id, replica)
+        self._set(self._new_replicas, replica.id, replica)
+
+    def mark(self) -> int:
+        """A point to come back to."""
+        return len(self._undo)
+
+    def undo(self, mark: int) -> None:
+        """Take back everything that was written since `mark`."""
+        while len(self._undo) > mark:
+            table, key, before = self._undo.pop()
+            if before is _MISSING:
+                table.pop(key, None)
+            else:
+                table[key] = before
+
+    def commit(self, at_ms: int) -> Commit | None:
+        """Everything that was written, or None if nothing was."""
+        if not self._new_settled and not self._new_states:
+            return None
+        states = [
+            StateRow(state.scope, state.type, state.id, state.version, state.deleted is not None, self._bodies[key])
+            for key, state in self._new_states.items()
+        ]
+        states.sort(key=lambda row: (row.scope, row.version))
+        replicas = [replace(row, seen_at_ms=at_ms) for row in self._new_replicas.values()]
+        return Commit(states, dict(self._new_scopes), list(self._new_settled.values()), replicas)
+
+    def _set(self, table: dict[Any, Any], key: object, value: object) -> None:
+        self._undo.append((table, key, table.get(key, _MISSING)))
+        table[key] = value
