@@ -1,0 +1,1 @@
+"""The tests mirror the house; `tests/sizes.py` has every count."""

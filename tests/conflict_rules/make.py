@@ -1,0 +1,31 @@
+"""Short spellings of changes and stamps, so that a test shows only what it is about."""
+
+from __future__ import annotations
+
+from conflict_rules import Change, JsonValue, Merged, Op, Rule, Stamp, State, apply_change
+
+__all__ = ["change", "play", "stamp"]
+
+
+def stamp(replica: str, at: int, count: int = 0) -> Stamp:
+    """A stamp of `replica` at `at` milliseconds."""
+    return Stamp(at, count, replica)
+
+
+def change(
+    replica: str, op: str, at: int, *, n: int = 1, base: int = 0, id: str = "x", **fields: JsonValue
+) -> Change:
+    """A change of `replica`, stamped at `at`, to the one resource `x` of scope `s`."""
+    return Change(replica, n, "s", "thing", id, Op(op), stamp(replica, at), base, fields)
+
+
+def play(rule: Rule, *changes: Change, start: State | None = None, version: int = 1) -> list[Merged]:
+    """Apply the changes in this order, each with an effect taking the next version; what each came to."""
+    merged: list[Merged] = []
+    state = start
+    for each in changes:
+        merged.append(apply_change(rule, state, each, version))
+        if merged[-1].state is not state:
+            version += 1
+        state = merged[-1].state
+    return merged

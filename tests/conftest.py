@@ -1,0 +1,25 @@
+"""What every test shares: the profile of sizes, shown in the header, and hypothesis set up from it."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+from tests.sizes import FULL, QUICK, SIZES
+
+for _sizes in (QUICK, FULL):
+    # No deadline: the machine that runs the tests also runs servers. Not derandomized: every run tries other examples,
+    # and print_blob tells how to play a failing one again.
+    settings.register_profile(
+        _sizes.name,
+        max_examples=_sizes.property_examples,
+        deadline=None,
+        derandomize=False,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(SIZES.name)
+
+
+def pytest_report_header() -> str:
+    """Say which sizes this run uses, so that a log tells what it has shown."""
+    return f"sizes: {SIZES.name} ({SIZES.property_examples} examples a property; SYNCD_TEST_SIZES=full for more)"

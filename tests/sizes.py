@@ -1,0 +1,43 @@
+"""How much the tests do: the one place for counts. `quick` is for every commit, `full` for `make full`.
+
+A test never writes such a number itself, so that nobody has to search for what to turn up.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["FULL", "QUICK", "SIZES", "Sizes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """One profile.
+
+    `property_examples`: histories or values that hypothesis tries per property. `crash_kills`: how often the server
+    is killed with -9. `crash_clients`: how many clients push while that happens.
+    """
+
+    name: str
+    property_examples: int
+    crash_kills: int = 50
+    crash_clients: int = 16
+
+
+QUICK: Final = Sizes("quick", property_examples=200)
+FULL: Final = Sizes("full", property_examples=10_000)
+
+_PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
+
+
+def chosen(name: str) -> Sizes:
+    """The profile of that name; a misspelt one is an error, not a silent `quick`."""
+    if name not in _PROFILES:
+        raise ValueError(f"SYNCD_TEST_SIZES is {name!r}; it is one of: {', '.join(_PROFILES)}")
+    return _PROFILES[name]
+
+
+SIZES: Final = chosen(os.environ.get("SYNCD_TEST_SIZES", "quick"))
+"""The profile of this run."""
