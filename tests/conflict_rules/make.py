@@ -12,9 +12,7 @@ def stamp(replica: str, at: int, count: int = 0) -> Stamp:
     return Stamp(at, count, replica)
 
 
-def change(
-    replica: str, op: str, at: int, *, n: int = 1, base: int = 0, id: str = "x", **fields: JsonValue
-) -> Change:
+def change(replica: str, op: str, at: int, *, n: int = 1, base: int = 0, id: str = "x", **fields: JsonValue) -> Change:
     """A change of `replica`, stamped at `at`, to the one resource `x` of scope `s`."""
     return Change(replica, n, "s", "thing", id, Op(op), stamp(replica, at), base, fields)
 

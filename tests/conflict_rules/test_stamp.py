@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +96,7 @@ def test_ticks_rise_however_the_wall_clock_jumps(readings: list[int]) -> None:
     ticks = []
     for wall.now_ms in readings:
         ticks.append(clock.tick())
-    assert all(earlier < later for earlier, later in zip(ticks, ticks[1:], strict=False))
+    assert all(earlier < later for earlier, later in pairwise(ticks))
 
 
 def test_a_tick_reads_the_wall_clock_when_it_has_moved_on() -> None:
