@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from conflict_rules import Change, Clock, Op, State, apply_change
 from conflict_rules.values import canonical_json, clean_fields
 from conflict_rules.wire import change_digest, encode_change, encode_outcome
-from syncd.app import App, Resource
-from syncd.app.resource import ResourceType
+from syncd.app import App, Resource, ResourceType
 from syncd.engine.workspace import Workspace, encode_body
 from syncd.errors import AppError
 from syncd.store.protocol import ReplicaRow, ResourceKey, SettledRow, Transaction, Wanted
@@ -53,23 +52,23 @@ class EngineHookTransaction:
         self._clock = clock
         self._now_ms = now_ms
 
-    async def get(self, type: type[R], id: str) -> R | None:
+    async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now, or None if it never was or is deleted."""
-        state = await self._load((self._type_of(type).name, id))
-        return None if state is None or state.deleted is not None else type.from_fields(state.id, state.fields)
+        state = await self._load((self._type_of(model).name, resource_id))
+        return None if state is None or state.deleted is not None else model.from_fields(state.id, state.fields)
 
-    async def all(self, type: type[R], scope: str) -> list[R]:
+    async def all(self, model: type[R], scope: str, /) -> list[R]:
         """Every resource of that type in a scope, as of now, in the order of their versions."""
         self._need(scope)
-        name = self._type_of(type).name
+        name = self._type_of(model).name
         rows = await self._transaction.scan(scope)
         await self._look_for([(row.type, row.id) for row in rows if row.type == name])
         states = {(row.type, row.id): self._workspace.state((row.type, row.id)) for row in rows if row.type == name}
         states.update({(state.type, state.id): state for state in self._workspace.written(scope) if state.type == name})
         live = [state for state in states.values() if state is not None and state.deleted is None]
-        return [type.from_fields(state.id, state.fields) for state in sorted(live, key=lambda state: state.version)]
+        return [model.from_fields(state.id, state.fields) for state in sorted(live, key=lambda state: state.version)]
 
-    async def create(self, resource: Resource) -> None:
+    async def create(self, resource: Resource, /) -> None:
         """Write a new resource; raises `AppError` if its type is not this app's, InvalidValue if it is not valid."""
         resource_type = self._type_of(type(resource))
         fields = clean_fields(dict(resource.to_fields()))
@@ -79,29 +78,32 @@ class EngineHookTransaction:
         resource_type.check_create(resource.id, scope, fields)
         await self._write(resource_type, scope, resource.id, Op.CREATE, fields)
 
-    async def update(self, type: type[Resource], id: str, **fields: Any) -> None:
+    async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:
         """Set fields of a resource, as somebody who has seen it as it is now."""
-        resource_type = self._type_of(type)
+        resource_type = self._type_of(model)
+        scope = await self._scope_of(resource_type, resource_id)
         cleaned = clean_fields({**fields})
-        resource_type.check_update(cleaned)
-        await self._write(resource_type, await self._scope_of(resource_type, id), id, Op.UPDATE, cleaned)
+        resource_type.check_update(scope, cleaned)
+        await self._write(resource_type, scope, resource_id, Op.UPDATE, cleaned)
 
-    async def delete(self, type: type[Resource], id: str) -> None:
+    async def delete(self, model: type[Resource], resource_id: str, /) -> None:
         """Delete a resource."""
-        resource_type = self._type_of(type)
-        await self._write(resource_type, await self._scope_of(resource_type, id), id, Op.DELETE, {})
+        resource_type = self._type_of(model)
+        await self._write(resource_type, await self._scope_of(resource_type, resource_id), resource_id, Op.DELETE, {})
 
-    async def _write(self, resource_type: ResourceType, scope: str, id: str, op: Op, fields: dict[str, object]) -> None:
+    async def _write(
+        self, resource_type: ResourceType, scope: str, resource_id: str, op: Op, fields: dict[str, object]
+    ) -> None:
         self._need(scope)
         workspace = self._workspace
-        state = await self._load((resource_type.name, id))
+        state = await self._load((resource_type.name, resource_id))
         before = workspace.replica(self._server)
         change = Change(
             replica=self._server,
             n=before.settled + 1,
             scope=scope,
             type=resource_type.name,
-            id=id,
+            id=resource_id,
             op=op,
             stamp=self._clock.tick(),
             base=state.version if state is not None else 0,
@@ -119,7 +121,7 @@ class EngineHookTransaction:
                 digest=change_digest(raw),
                 scope=scope,
                 type=change.type,
-                id=id,
+                id=resource_id,
                 version=workspace.head(scope),
                 kind=merged.outcome.kind.value,
                 at_ms=self._now_ms,
@@ -130,10 +132,10 @@ class EngineHookTransaction:
             ReplicaRow(self._server, change.n, str(change.stamp)),
         )
 
-    async def _scope_of(self, resource_type: ResourceType, id: str) -> str:
-        state = await self._load((resource_type.name, id))
+    async def _scope_of(self, resource_type: ResourceType, resource_id: str) -> str:
+        state = await self._load((resource_type.name, resource_id))
         if state is None or state.deleted is not None:
-            raise AppError(f"a hook wrote to the {resource_type.name} {id!r}, which does not exist")
+            raise AppError(f"a hook wrote to the {resource_type.name} {resource_id!r}, which does not exist")
         return state.scope
 
     async def _load(self, key: ResourceKey) -> State | None:

@@ -166,7 +166,7 @@ class Settler:
             if change.op is Op.CREATE:
                 resource_type.check_create(change.id, change.scope, change.fields)
             elif change.op is Op.UPDATE:
-                resource_type.check_update(change.fields)
+                resource_type.check_update(change.scope, change.fields)
         except InvalidValue as invalid:
             return _rejected(invalid.code, str(invalid), invalid.field), None
 

@@ -1,0 +1,110 @@
+"""Declaring a resource type: what an author's class must look like, told in sentences when the app is loaded."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic.fields import FieldInfo
+
+from conflict_rules import Rule
+from conflict_rules.values import valid_type
+from syncd.app.resource import Resource, ResourceType
+from syncd.app.scope_template import ScopeTemplate
+from syncd.app.validation import patch_model
+from syncd.errors import AppError
+
+__all__ = ["RESERVED_FIELDS", "declare_type", "type_name_of"]
+
+RESERVED_FIELDS: Final = frozenset({"type", "scope", "version", "origin", "deleted", "marks", "fields"})
+"""What the wire calls the parts of a state: a field of the same name could not be told from it in a flat form."""
+
+
+def declare_type(model: type[Resource], *, scope: str, rule: Rule) -> ResourceType:
+    """The type that `model` declares; raises `AppError` with a sentence for what cannot be."""
+    name = type_name_of(model)
+    _check_model(model)
+    _check_fields(model)
+    template = ScopeTemplate(scope)
+    _check_scope(model, template)
+    required = tuple(field for field, info in model.model_fields.items() if info.is_required())
+    return ResourceType(name, rule, model, template, required)
+
+
+def type_name_of(model: type[Resource]) -> str:
+    """The name of a model's type: `KeyPass` → `key_pass`; raises `AppError` if none can be made."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", model.__name__).lower()
+    if not valid_type(name):
+        raise AppError(
+            f"no type name can be made of the class name {model.__name__!r}",
+            hint="Use English letters and digits, a letter first, at most 64: 'KeyPass' becomes 'key_pass'.",
+        )
+    return name
+
+
+def _check_model(model: type[Resource]) -> None:
+    if model.model_config.get("extra") != "allow":
+        raise AppError(
+            f"{model.__name__} sets extra={model.model_config.get('extra')!r}, but fields that this version does not "
+            "know must survive",
+            hint="Leave 'extra' out of its model_config.",
+        )
+    if model.__pydantic_decorators__.model_validators:
+        raise AppError(
+            f"{model.__name__} has a model_validator, but a change brings only some fields and changes merge field by "
+            "field, so a check across fields cannot hold",
+            hint="Check single fields with field_validator, and what spans several in an on_change hook.",
+        )
+    try:
+        model.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise AppError(
+            f"a field of {model.__name__} names {error.name!r}, which is not defined yet",
+            hint="Define it above the class, in the same module.",
+        ) from error
+    # Built here, so that a model that cannot be checked is told now and not at the first push.
+    patch_model(model)
+
+
+def _check_fields(model: type[Resource]) -> None:
+    for field, info in model.model_fields.items():
+        if field in RESERVED_FIELDS or (field == "id" and not _is_own_id(info)):
+            raise AppError(
+                f"{model.__name__} declares a field {field!r}, a word that syncd uses for itself",
+                hint=f"Call it something else; taken are id, {', '.join(sorted(RESERVED_FIELDS))}.",
+            )
+        if field != "id" and hasattr(Resource, field):
+            raise AppError(
+                f"the field {field!r} of {model.__name__} hides what every resource has under that name",
+                hint="Call it something else.",
+            )
+        if info.alias or info.validation_alias or info.serialization_alias:
+            raise AppError(
+                f"the field {field!r} of {model.__name__} has an alias, and would have two names",
+                hint="Name the field as it is to be stored and sent.",
+            )
+
+
+def _check_scope(model: type[Resource], template: ScopeTemplate) -> None:
+    for placeholder in template.placeholders:
+        if placeholder == "id":
+            continue
+        info = model.model_fields.get(placeholder)
+        if info is None:
+            raise AppError(
+                f"the scope {template.text!r} of {model.__name__} names the field {placeholder!r}, which it does not "
+                "have",
+                hint=f"Its fields are: {', '.join(model.model_fields)}.",
+            )
+        if info.annotation is not str or not info.is_required():
+            raise AppError(
+                f"the scope {template.text!r} of {model.__name__} names the field {placeholder!r}, which is not a "
+                "required str",
+                hint=f"Declare it as '{placeholder}: str', without a default.",
+            )
+
+
+def _is_own_id(info: FieldInfo) -> bool:
+    inherited = Resource.model_fields["id"]
+    return info.annotation is inherited.annotation and info.metadata == inherited.metadata

@@ -1,0 +1,58 @@
+"""Hooks: an author's code beside a change, in the same transaction, before the commit. Declarations only.
+
+A hook may run more than once for a change (law 5), and what it writes counts only if the change is committed; so it
+reaches the world outside through nothing but its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from conflict_rules import Change
+from syncd.app.resource import Resource
+
+__all__ = ["Hook", "HookTransaction", "Veto"]
+
+R = TypeVar("R", bound=Resource)
+
+
+class Veto(Exception):
+    """Raised by a hook to refuse its change: nothing of it is applied, and it waits in the quarantine with the reason.
+
+    `message`: a sentence for the person who made the change. `code`: stable text for programs. `field`: where in it.
+    """
+
+    def __init__(self, message: str, code: str = "vetoed", field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.field = field
+
+
+class HookTransaction(Protocol):
+    """What a hook can see and do. Reads see everything written before, the change itself included."""
+
+    async def get(self, model: type[R], resource_id: str, /) -> R | None:
+        """The resource as of now; None if it never was or is deleted."""
+        ...
+
+    async def all(self, model: type[R], scope: str, /) -> list[R]:
+        """Every resource of that type in a scope, as of now."""
+        ...
+
+    async def create(self, resource: Resource, /) -> None:
+        """Write a new resource, in the scope that its fields tell; raises `InvalidValue` if they are not valid."""
+        ...
+
+    async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:
+        """Set fields (JSON values) of a resource that exists; raises `InvalidValue` if they are not valid."""
+        ...
+
+    async def delete(self, model: type[Resource], resource_id: str, /) -> None:
+        """Delete a resource that exists."""
+        ...
+
+
+Hook = Callable[[HookTransaction, Change], Awaitable[None]]
+"""`async def same_goal_twice(tx, change)`: may raise `Veto`, may write through `tx`. `change`: stamp effective."""
