@@ -54,13 +54,13 @@ class EngineHookTransaction:
 
     async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now, or None if it never was or is deleted."""
-        state = await self._load((self._type_of(model).name, resource_id))
+        state = await self._load((self._app.type_of(model).name, resource_id))
         return None if state is None or state.deleted is not None else model.from_fields(state.id, state.fields)
 
     async def all(self, model: type[R], scope: str, /) -> list[R]:
         """Every resource of that type in a scope, as of now, in the order of their versions."""
         self._need(scope)
-        name = self._type_of(model).name
+        name = self._app.type_of(model).name
         rows = await self._transaction.scan(scope)
         await self._look_for([(row.type, row.id) for row in rows if row.type == name])
         states = {(row.type, row.id): self._workspace.state((row.type, row.id)) for row in rows if row.type == name}
@@ -70,7 +70,7 @@ class EngineHookTransaction:
 
     async def create(self, resource: Resource, /) -> None:
         """Write a new resource; raises `AppError` if its type is not this app's, InvalidValue if it is not valid."""
-        resource_type = self._type_of(type(resource))
+        resource_type = self._app.type_of(type(resource))
         fields = clean_fields(dict(resource.to_fields()))
         scope = resource_type.scope_of(resource.id, fields)
         if scope is None:
@@ -80,7 +80,7 @@ class EngineHookTransaction:
 
     async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:
         """Set fields of a resource, as somebody who has seen it as it is now."""
-        resource_type = self._type_of(model)
+        resource_type = self._app.type_of(model)
         scope = await self._scope_of(resource_type, resource_id)
         cleaned = clean_fields({**fields})
         resource_type.check_update(scope, cleaned)
@@ -88,7 +88,7 @@ class EngineHookTransaction:
 
     async def delete(self, model: type[Resource], resource_id: str, /) -> None:
         """Delete a resource."""
-        resource_type = self._type_of(model)
+        resource_type = self._app.type_of(model)
         await self._write(resource_type, await self._scope_of(resource_type, resource_id), resource_id, Op.DELETE, {})
 
     async def _write(
@@ -153,9 +153,3 @@ class EngineHookTransaction:
     def _need(self, scope: str) -> None:
         if scope not in self._locked:
             raise UnlockedScope(scope)
-
-    def _type_of(self, model: type[Resource]) -> ResourceType:
-        for resource_type in self._app.types.values():
-            if resource_type.model is model:
-                return resource_type
-        raise AppError(f"{model.__name__} is not a resource of the app {self._app.name!r}")

@@ -1,0 +1,150 @@
+"""Watch: one encoding for all, gaps that are told, queues that are bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from syncd.engine.connection import Connection
+from tests.support.engine import Engine
+
+
+async def next_frame(connection: Connection) -> dict[str, Any]:
+    async with asyncio.timeout(5):
+        async for frame in connection:
+            return dict(json.loads(frame))
+    raise AssertionError("the connection was closed")
+
+
+async def watching(engine: Engine, scope: str = "main", **bounds: int) -> tuple[Connection, str]:
+    """A connection that is up to date in `scope`, and its cursor."""
+    connection = engine.watcher.connect(**bounds)
+    cursor = (await engine.puller.pull("w", {scope: None}))[scope].cursor
+    standing = (await engine.watcher.subscribe(connection, {scope: cursor}))[scope]
+    assert standing.cursor == cursor
+    return connection, cursor
+
+
+async def test_a_commit_reaches_a_watcher_as_a_delta_that_follows_its_cursor(engine: Engine) -> None:
+    connection, cursor = await watching(engine)
+    await engine.replica("a").create("x", v=1)
+    frame = await next_frame(connection)
+    assert (frame["type"], frame["scope"], frame["after"]) == ("delta", "main", cursor)
+    assert frame["upto"] == (await engine.puller.pull("w", {"main": None}))["main"].cursor
+    assert [(entry["id"], entry["fields"], entry["origin"]) for entry in frame["entries"]] == [
+        ("x", {"v": 1}, ["a", 1])
+    ]
+
+
+async def test_everyone_gets_the_same_bytes(engine: Engine) -> None:
+    first, _ = await watching(engine)
+    second, _ = await watching(engine)
+    await engine.replica("a").create("x", v=1)
+    frames = [await anext(aiter(connection)) for connection in (first, second)]
+    assert frames[0] is frames[1], "encoded once"
+
+
+async def test_changes_of_one_commit_travel_as_one_frame_with_the_newest_states(engine: Engine) -> None:
+    connection, _ = await watching(engine)
+    a = engine.replica("a")
+    await a.push(a.change("create", "x", 0, v=1), a.change("create", "y", 0, v=1), a.change("update", "x", 0, v=2))
+    frame = await next_frame(connection)
+    assert [(entry["id"], entry["version"]) for entry in frame["entries"]] == [("y", 2), ("x", 3)]
+
+
+async def test_frames_follow_one_another_without_a_gap(engine: Engine) -> None:
+    connection, cursor = await watching(engine)
+    a = engine.replica("a")
+    for i in range(5):
+        await a.create(f"r{i}", v=i)
+    met = 0
+    while met < 5:
+        frame = await next_frame(connection)
+        assert frame["after"] == cursor
+        cursor, met = frame["upto"], met + len(frame["entries"])
+
+
+async def test_who_is_behind_is_told_to_pull(engine: Engine) -> None:
+    a = engine.replica("a")
+    await a.create("x", v=1)
+    old = (await engine.puller.pull("w", {"main": None}))["main"].cursor
+    await a.create("y", v=1)
+    connection = engine.watcher.connect()
+    standings = await engine.watcher.subscribe(connection, {"main": old, "other": None, "third": "nonsense"})
+    assert [standing.cursor for standing in standings.values()] == [None, None, None]
+
+
+async def test_only_watched_scopes_are_sent(engine: Engine) -> None:
+    connection, _ = await watching(engine, "north")
+    a = engine.replica("a")
+    await a.create("x", _scope="south", v=1)
+    await a.create("y", _scope="north", v=1)
+    assert (await next_frame(connection))["scope"] == "north"
+
+
+async def test_an_unwatched_scope_falls_silent_and_what_waited_is_dropped(engine: Engine) -> None:
+    connection, _ = await watching(engine, "north")
+    await engine.watcher.subscribe(connection, {"south": None})
+    a = engine.replica("a")
+    await a.create("x", _scope="north", v=1)
+    await asyncio.sleep(0)
+    engine.watcher.unsubscribe(connection, ["north", "never-watched"])
+    await a.create("y", _scope="south", v=1)
+    assert (await next_frame(connection))["scope"] == "south"
+
+
+async def test_a_slow_reader_costs_bounded_memory_and_is_told_to_pull(engine: Engine) -> None:
+    """Invariant 9."""
+    connection, _ = await watching(engine, max_frames=3)
+    a = engine.replica("a")
+    for i in range(10):
+        await a.create(f"r{i}", v=i)
+        await asyncio.sleep(0)
+    assert await next_frame(connection) == {"type": "pull", "scopes": ["main"]}
+    await a.create("later", v=1)
+    assert (await next_frame(connection))["type"] == "delta", "after the hint it goes on live"
+
+
+async def test_a_large_backlog_counts_by_bytes_too(engine: Engine) -> None:
+    connection, _ = await watching(engine, max_bytes=10_000)
+    a = engine.replica("a")
+    for i in range(4):
+        await a.create(f"r{i}", text="x" * 4000)
+        await asyncio.sleep(0)
+    assert (await next_frame(connection))["type"] == "pull"
+
+
+async def test_what_another_node_committed_is_read_from_the_store(engine: Engine) -> None:
+    connection, cursor = await watching(engine)
+    # The delta is not in this node's memory; only the bus speaks of it.
+    offer, engine.watcher.offer = engine.watcher.offer, lambda _: None  # type: ignore[method-assign]
+    await engine.replica("a").create("x", v=1)
+    frame = await next_frame(connection)
+    assert (frame["after"], [entry["id"] for entry in frame["entries"]]) == (cursor, ["x"])
+    engine.watcher.offer = offer  # type: ignore[method-assign]
+    await engine.replica("b").create("y", v=1)
+    following = await next_frame(connection)
+    assert (following["after"], [entry["id"] for entry in following["entries"]]) == (frame["upto"], ["y"])
+
+
+async def test_news_of_what_the_store_does_not_have_is_not_waited_for(engine: Engine) -> None:
+    connection, cursor = await watching(engine)
+    engine.bus.publish("main", 7)
+    await engine.replica("a").create("x", v=1)
+    assert (await next_frame(connection))["after"] == cursor
+
+
+async def test_closing_ends_every_connection(engine: Engine) -> None:
+    connection, _ = await watching(engine)
+    reader = asyncio.create_task(_drain(connection))
+    await asyncio.sleep(0)
+    await engine.watcher.close()
+    async with asyncio.timeout(5):
+        await reader
+    assert connection.closed
+
+
+async def _drain(connection: Connection) -> None:
+    async for _ in connection:
+        pass
