@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 __all__ = [
@@ -51,13 +52,14 @@ Fields = Mapping[str, JsonValue]
 class InvalidValue(ValueError):
     """A value that not every store, format and language would keep as it is.
 
-    `code` is stable text, `field` the path to the value such as `tags[2].name`.
+    `code` is stable text, `field` the path to the value such as `tags[2].name`. Both texts can be stored and shown
+    whatever the names in them are.
     """
 
     def __init__(self, code: str, field: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(_showable(message, 500))
         self.code = code
-        self.field = field
+        self.field = _showable(field, 200)
 
 
 class InvalidName(InvalidValue):
@@ -65,11 +67,17 @@ class InvalidName(InvalidValue):
 
 
 class RepeatedKeys(dict[str, object]):
-    """An object whose text named a key twice: parsers disagree on which one counts, so nobody guesses."""
+    """An object whose text named a key twice: parsers disagree on which one counts, so nobody guesses.
 
-    def __init__(self, key: str) -> None:
-        super().__init__()
+    `key`: the first such key. `pairs`: all there was, in order. As a dict it holds what was named once, so that a
+    change can still be told its number.
+    """
+
+    def __init__(self, key: str, pairs: Sequence[tuple[str, object]] = ()) -> None:
+        times = Counter(name for name, _ in pairs)
+        super().__init__({name: value for name, value in pairs if times[name] == 1})
         self.key = key
+        self.pairs = pairs
 
 
 def valid_type(text: object) -> bool:
@@ -148,6 +156,10 @@ def clean_value(value: object, path: str = "value", depth: int = 0) -> JsonValue
 def canonical_json(value: JsonValue) -> bytes:
     """One spelling for equal values: sorted keys, no spaces, UTF-8 (after RFC 8785, for cleaned values)."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _showable(text: str, length: int) -> str:
+    return text[:length].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _clean_text(text: str, path: str) -> str:

@@ -6,6 +6,7 @@ Only shapes are checked here; whether a change may be applied is the engine's qu
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ from conflict_rules.outcome import Kind, Outcome
 from conflict_rules.stamp import Stamp, StampMalformed
 from conflict_rules.state import Mark, Origin, State
 from conflict_rules.values import (
+    MAX_DEPTH,
     MAX_INTEGER,
     InvalidValue,
     JsonValue,
@@ -42,6 +44,9 @@ PROTOCOL_VERSION: Final = 1
 """1 (2026-11): push, pull, live; creates, updates and deletes."""
 
 _CHANGE_KEYS = frozenset({"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema"})
+
+_HASHED_DEPTH = MAX_DEPTH + 8
+"""Below this nothing can be applied, so that what is there need not tell two changes apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,16 +267,25 @@ def _optional_text(value: JsonValue) -> str | None:
     return None if value is None else str(value)
 
 
-def _hashable(raw: object) -> JsonValue:
+def _hashable(raw: object, depth: int = 0) -> JsonValue:
     """`raw` with what has no canonical JSON replaced by a text that tells it apart."""
-    if isinstance(raw, RepeatedKeys):
-        return {"repeated key": raw.key}
-    if isinstance(raw, Mapping):
-        return {str(key): _hashable(value) for key, value in raw.items()}
-    if isinstance(raw, (list, tuple)):
-        return [_hashable(value) for value in raw]
     if isinstance(raw, str):
-        return raw.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        return _hashable_text(raw)
     if raw is None or isinstance(raw, (bool, int)):
         return raw
-    return repr(raw)
+    if isinstance(raw, float):
+        # A number stays one: its text under the same number is another change.
+        return raw if math.isfinite(raw) else {"not a number": repr(raw)}
+    if depth > _HASHED_DEPTH:
+        return {"too deep": type(raw).__name__}
+    if isinstance(raw, RepeatedKeys):
+        return {"repeated key": [[_hashable(key), _hashable(value, depth + 1)] for key, value in raw.pairs]}
+    if isinstance(raw, Mapping):
+        return {_hashable_text(str(key)): _hashable(value, depth + 1) for key, value in raw.items()}
+    if isinstance(raw, (list, tuple)):
+        return [_hashable(value, depth + 1) for value in raw]
+    return {type(raw).__name__: repr(raw)}
+
+
+def _hashable_text(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")

@@ -1,0 +1,35 @@
+"""The web application: which URL leads to which handler, and what every request passes on its way."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from syncd.api.access import Access
+from syncd.api.health import HealthRoutes
+from syncd.api.live import LiveRoute
+from syncd.api.middlewares import access_middleware, problem_middleware
+from syncd.api.sync import SyncRoutes
+
+__all__ = ["make_application"]
+
+
+def make_application(*, access: Access, sync: SyncRoutes, live: LiveRoute, health: HealthRoutes) -> web.Application:
+    """Join the routes; the sockets are closed when the application shuts down."""
+    open_routes = [
+        web.get("/", health.about),
+        web.get("/health/live", health.alive),
+        web.get("/health/ready", health.ready),
+        # Its token comes with the first frame, since browsers cannot send it earlier.
+        web.get("/sync/v1/live", live.live),
+    ]
+    routes = [web.post("/sync/v1/push", sync.push), web.post("/sync/v1/pull", sync.pull)]
+    application = web.Application(
+        middlewares=[problem_middleware, access_middleware(access, {route.path for route in open_routes})]
+    )
+    application.add_routes([*open_routes, *routes])
+
+    async def close_sockets(_: web.Application) -> None:
+        await live.sockets.close_all()
+
+    application.on_shutdown.append(close_sockets)
+    return application

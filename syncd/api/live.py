@@ -1,0 +1,253 @@
+"""The live socket: deltas go out as they are committed; a device says which scopes it watches.
+
+Live is an accelerator: whatever goes wrong here, a pull puts it right. Frames come encoded from the engine's queue,
+which is bounded; each socket has a sender of its own, so that a slow one holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from conflict_rules.wire import PROTOCOL_VERSION
+from syncd.api.access import Access
+from syncd.api.codec import decode_json, encode_json
+from syncd.api.errors import CloseCode, report_unexpected
+from syncd.api.messages import Frame, Hello, Ping, Pong, Subscribe, Unsubscribe, read_frame
+from syncd.api.sockets import Sockets, close_socket
+from syncd.engine.limits import Limits
+from syncd.engine.watch import Connection, Watcher
+from syncd.errors import InvalidMessage, RequestError, SyncdError, TooLarge, Unauthenticated
+
+__all__ = ["MAX_BAD_FRAMES", "MAX_FRAME_BYTES", "LiveRoute"]
+
+MAX_BAD_FRAMES: Final = 20
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""Of a frame from a client; `max_scopes` subscriptions fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoute:
+    """`GET /sync/v1/live`.
+
+    `hello_timeout_s`: how long a socket may go without a hello. `heartbeat_s`: between pings; a peer that does not
+    answer one in half that time is taken for dead.
+    """
+
+    watcher: Watcher
+    access: Access
+    limits: Limits
+    sockets: Sockets
+    now_ms: Callable[[], int]
+    hello_timeout_s: float
+    heartbeat_s: float
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """Serve one socket until either side closes it."""
+        self.access.check_origin(request.headers.get("Origin"), request.headers.get("Host"))
+        # Not compressed: one encoding of a delta serves every socket.
+        socket = web.WebSocketResponse(
+            compress=False,
+            decode_text=False,
+            heartbeat=self.heartbeat_s,
+            max_msg_size=MAX_FRAME_BYTES,
+            timeout=1.0,
+            # `_write` waits by itself, and not for ever.
+            writer_limit=sys.maxsize,
+        )
+        if not socket.can_prepare(request):
+            raise InvalidMessage(
+                "this URL is a WebSocket, and the request does not ask for one",
+                code="upgrade_required",
+                hint="Connect with a WebSocket library (RFC 6455).",
+            )
+        with self.sockets.holding(socket, request):
+            await socket.prepare(request)
+            await _Session(self, socket, request).run()
+        return socket
+
+
+class _Goodbye(Exception):
+    """The server ends the conversation."""
+
+    def __init__(self, code: CloseCode, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+
+
+class _Session:
+    """One socket's conversation: a reader and, once it is welcome, a sender."""
+
+    def __init__(self, route: LiveRoute, socket: web.WebSocketResponse[bool], request: web.Request) -> None:
+        self._route = route
+        self._socket = socket
+        self._request = request
+        self._connection: Connection | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._bad_frames = 0
+        self._watched: set[str] = set()
+
+    async def run(self) -> None:
+        try:
+            await self._converse()
+        except _Goodbye as goodbye:
+            await close_socket(self._socket, self._request, goodbye.code, goodbye.why)
+        except ConnectionError:
+            # The peer has gone; it will pull what it missed.
+            pass
+        finally:
+            await self._end()
+
+    async def _converse(self) -> None:
+        try:
+            async with asyncio.timeout(self._route.hello_timeout_s):
+                while self._connection is None:
+                    if not await self._receive():
+                        return
+        except TimeoutError:
+            raise _Goodbye(CloseCode.HELLO_TIMEOUT, "hello_timeout") from None
+        while await self._receive():
+            pass
+
+    async def _receive(self) -> bool:
+        """Take one frame and answer it; False when the socket is closed."""
+        message = await self._socket.receive()
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return False
+        try:
+            await self._answer(_read(message.type, message.data))
+        except SyncdError as error:
+            await self._complain(error)
+        except (ConnectionError, _Goodbye):
+            raise
+        except Exception:
+            incident = report_unexpected("live")
+            await self._send({"type": "error", "code": SyncdError.code, "incident": incident})
+            raise _Goodbye(CloseCode.INTERNAL_ERROR, f"incident {incident}") from None
+        return True
+
+    async def _answer(self, frame: Frame) -> None:
+        if isinstance(frame, Hello):
+            await self._welcome(frame)
+        elif isinstance(frame, Ping):
+            await self._send({"type": "pong"})
+        elif isinstance(frame, Pong):
+            pass
+        elif self._connection is None:
+            raise InvalidMessage("the first frame of a socket is a hello", code="hello_first", field="type")
+        elif isinstance(frame, Subscribe):
+            await self._subscribe(self._connection, frame.scopes)
+        elif isinstance(frame, Unsubscribe):
+            self._route.watcher.unsubscribe(self._connection, frame.scopes)
+            self._watched.difference_update(frame.scopes)
+            await self._send({"type": "unsubscribed", "scopes": frame.scopes})
+
+    async def _welcome(self, hello: Hello) -> None:
+        route = self._route
+        # A browser cannot set headers on a socket, so the token may come either way.
+        header = self._request.headers.get("Authorization")
+        if hello.token is None and header is not None:
+            route.access.check_header(header)
+        else:
+            route.access.check_token(hello.token)
+        await self._send(
+            {
+                "type": "welcome",
+                "server_time_ms": route.now_ms(),
+                "limits": route.limits.as_dict(),
+                "protocol": PROTOCOL_VERSION,
+            }
+        )
+        if self._connection is None:
+            self._connection = route.watcher.connect()
+            self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
+
+    async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> None:
+        watched = self._watched | scopes.keys()
+        if len(watched) > self._route.limits.max_scopes:
+            raise TooLarge(
+                f"{len(watched)} scopes on one socket, more than the {self._route.limits.max_scopes} allowed",
+                field="scopes",
+            )
+        # No delta may overtake the answer, which says what the first one follows.
+        async with self._writing:
+            standings = await self._route.watcher.subscribe(connection, scopes)
+            self._watched = watched
+            answer = {
+                scope: {"pull": True} if standing.cursor is None else {"cursor": standing.cursor}
+                for scope, standing in standings.items()
+            }
+            await self._write(encode_json({"type": "subscribed", "scopes": answer}))
+
+    async def _complain(self, error: SyncdError) -> None:
+        frame: dict[str, object] = {
+            "type": "error",
+            "code": error.problem_code,
+            "message": error.message,
+            "hint": error.hint,
+        }
+        if error.field is not None:
+            frame["field"] = error.field
+        await self._send(frame)
+        if isinstance(error, Unauthenticated):
+            raise _Goodbye(CloseCode.UNAUTHENTICATED, error.problem_code)
+        if error.problem_code == "invalid_utf8":
+            # RFC 6455, section 8.1, asks for it.
+            raise _Goodbye(CloseCode.INVALID_TEXT, error.problem_code)
+        if isinstance(error, RequestError):
+            self._bad_frames += 1
+            if self._bad_frames >= MAX_BAD_FRAMES:
+                raise _Goodbye(CloseCode.TOO_MANY_BAD_FRAMES, "too_many_bad_frames")
+
+    async def _send_deltas(self, connection: Connection) -> None:
+        with suppress(ConnectionError):
+            async for frame in connection:
+                async with self._writing:
+                    await self._write(frame)
+
+    async def _send(self, frame: Mapping[str, object]) -> None:
+        async with self._writing:
+            await self._write(encode_json(frame))
+
+    async def _write(self, frame: bytes) -> None:
+        await self._socket.send_frame(frame, WSMsgType.TEXT)
+        if self._request.protocol.writing_paused:
+            await self._wait_for_slow_peer()
+
+    async def _wait_for_slow_peer(self) -> None:
+        try:
+            async with asyncio.timeout(self._route.heartbeat_s):
+                await self._request.writer.drain()
+        except TimeoutError:
+            # Meanwhile the engine's queue has filled up and said "pull"; a peer that reads nothing at all is dead.
+            self._abort()
+            raise ConnectionResetError("the peer does not read") from None
+
+    def _abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _end(self) -> None:
+        if self._connection is not None:
+            self._route.watcher.disconnect(self._connection)
+        if self._sender is not None:
+            self._sender.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sender
+        if self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+            # A dead peer takes nothing more: do not wait for what is still to be written.
+            self._abort()
+
+
+def _read(kind: WSMsgType, data: bytes) -> Frame:
+    if kind is WSMsgType.BINARY:
+        raise InvalidMessage("a frame is text, and this one is binary")
+    return read_frame(decode_json(data))

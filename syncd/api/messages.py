@@ -1,0 +1,140 @@
+"""The envelopes of the protocol: what a request may say, checked strictly, with a sentence for what is wrong.
+
+Single changes stay as they were sent: the engine answers each by itself, so that one bad change cannot take its
+neighbours down (invariant 6). docs/protocol.md shows every message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from conflict_rules.values import MAX_INTEGER, RepeatedKeys
+from syncd.errors import InvalidMessage
+
+__all__ = [
+    "Frame",
+    "Hello",
+    "Ping",
+    "Pong",
+    "PullRequest",
+    "PushRequest",
+    "Subscribe",
+    "Unsubscribe",
+    "read_frame",
+    "read_message",
+]
+
+Cursor = Annotated[str, Field(max_length=256)]
+Scopes = dict[str, Cursor | None]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class PushRequest(_Message):
+    """The changes of one replica, oldest first. `schema`: the app version they were made under."""
+
+    replica: str
+    schema_: Annotated[int, Field(ge=0, le=MAX_INTEGER, alias="schema")] = 1
+    changes: list[Any]
+
+
+class PullRequest(_Message):
+    """Scopes by name, each with the cursor it is known up to, or null. `replica`: whose numbers to report."""
+
+    replica: str | None = None
+    scopes: Scopes
+    limit_bytes: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+
+
+class Hello(_Message):
+    """The first frame of a socket; a later one brings a fresh token."""
+
+    type: Literal["hello"]
+    token: str | None = None
+    replica: str | None = None
+
+
+class Subscribe(_Message):
+    """Watch these scopes, each from the cursor it is known up to, or null."""
+
+    type: Literal["subscribe"]
+    scopes: Scopes
+
+
+class Unsubscribe(_Message):
+    """Watch these scopes no more."""
+
+    type: Literal["unsubscribe"]
+    scopes: list[str]
+
+
+class Ping(_Message):
+    """Are you there?"""
+
+    type: Literal["ping"]
+
+
+class Pong(_Message):
+    """Yes."""
+
+    type: Literal["pong"]
+
+
+Frame = Hello | Subscribe | Unsubscribe | Ping | Pong
+_FRAMES: dict[str, type[Frame]] = {
+    "hello": Hello,
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "ping": Ping,
+    "pong": Pong,
+}
+
+Message = TypeVar("Message", bound=_Message)
+
+
+def read_message(kind: type[Message], value: object) -> Message:
+    """`value` as a message; raises `InvalidMessage` that names the place."""
+    if not isinstance(value, dict):
+        raise InvalidMessage("a message is an object")
+    for key in _repeated_keys(value):
+        raise InvalidMessage(f"the key {key[:80]!r} is given twice; give it once", code="repeated_key", field=key[:80])
+    try:
+        return kind.model_validate(value)
+    except ValidationError as invalid:
+        raise _invalid(kind, invalid) from None
+
+
+def read_frame(value: object) -> Frame:
+    """`value` as one of the frames that a client may send; raises `InvalidMessage` that names the place."""
+    name = value.get("type") if isinstance(value, dict) else None
+    kind = _FRAMES.get(name) if isinstance(name, str) else None
+    if isinstance(value, dict) and kind is None and not isinstance(value, RepeatedKeys):
+        raise InvalidMessage(f"type: one of {', '.join(_FRAMES)}", field="type")
+    return read_message(kind or Ping, value)
+
+
+def _repeated_keys(envelope: dict[Any, Any]) -> Iterator[str]:
+    """Keys given twice in the envelope itself; those inside of a change are the engine's business."""
+    for part in (envelope, envelope.get("scopes")):
+        if isinstance(part, RepeatedKeys):
+            yield part.key
+
+
+def _invalid(kind: type[BaseModel], invalid: ValidationError) -> InvalidMessage:
+    first = invalid.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])[:200]
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(field.alias or name for name, field in kind.model_fields.items())
+        return InvalidMessage(f"{place}: there is no such key here; the keys are {known}", field=place)
+    if first["type"] == "missing":
+        return InvalidMessage(f"{place}: this key is missing", field=place)
+    return InvalidMessage(f"{place}: {_lower(first['msg'])}", field=place)
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

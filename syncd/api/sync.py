@@ -1,0 +1,70 @@
+"""Push and pull over HTTP: bytes to messages, messages to the engine, its answers to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from syncd.api.body import BodyReader
+from syncd.api.codec import encode_json
+from syncd.api.messages import PullRequest, PushRequest, read_message
+from syncd.engine.limits import Limits
+from syncd.engine.pull import Puller, ScopePage
+from syncd.engine.push import Pusher
+
+__all__ = ["SyncRoutes"]
+
+
+class SyncRoutes:
+    """The two requests of the protocol."""
+
+    def __init__(
+        self, *, pusher: Pusher, puller: Puller, bodies: BodyReader, limits: Limits, now_ms: Callable[[], int]
+    ) -> None:
+        self._pusher = pusher
+        self._puller = puller
+        self._bodies = bodies
+        self._limits = limits.as_dict()
+        self._encoded_limits = encode_json(self._limits)
+        self._now_ms = now_ms
+
+    async def push(self, request: web.Request) -> web.Response:
+        """`POST /sync/v1/push`: an outcome for each change, durable when this answers."""
+        value, codec = await self._bodies.read(request)
+        message = read_message(PushRequest, value)
+        reply = await self._pusher.push(message.replica, message.schema_, message.changes)
+        body = codec.encode(
+            {
+                "replica": reply.replica,
+                "settled": reply.settled,
+                "server_time_ms": self._now_ms(),
+                "limits": self._limits,
+                "outcomes": reply.outcomes,
+            }
+        )
+        return _answer(body, codec.content_type)
+
+    async def pull(self, request: web.Request) -> web.Response:
+        """`POST /sync/v1/pull`: a page of each scope, and the replica's settled number in it (law 4)."""
+        value, codec = await self._bodies.read(request)
+        message = read_message(PullRequest, value)
+        pages = await self._puller.pull(message.replica, message.scopes, message.limit_bytes)
+        return _answer(encode_pages(pages, self._now_ms(), self._encoded_limits), codec.content_type)
+
+
+def encode_pages(pages: Mapping[str, ScopePage], server_time_ms: int, limits: bytes) -> bytes:
+    """A pull's answer as JSON; states go in as the bytes they are stored as, undecoded."""
+    scopes = b",".join(encode_json(scope) + b":" + _encode_page(page) for scope, page in pages.items())
+    return b'{"server_time_ms":%d,"limits":%b,"scopes":{%b}}' % (server_time_ms, limits, scopes)
+
+
+def _encode_page(page: ScopePage) -> bytes:
+    about: dict[str, object] = {"cursor": page.cursor, "settled": page.settled, "more": page.more}
+    if page.reset:
+        about["reset"] = True
+    return b'{"resources":[%b],%b' % (b",".join(page.bodies), encode_json(about)[1:])
+
+
+def _answer(body: bytes, content_type: str) -> web.Response:
+    return web.Response(body=body, content_type=content_type, headers={"Cache-Control": "no-store"})
