@@ -1,0 +1,252 @@
+"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`.
+
+Exit codes: 0, all went well; 1, it could not be done or a check failed; 2, wrong usage, settings or app.
+Everything heavy is imported inside of the commands, so that `syncd --help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from syncd import __version__
+
+if TYPE_CHECKING:
+    from syncd.app import App
+    from syncd.settings import Settings
+    from syncd.wiring import Server
+
+__all__ = ["main"]
+
+FAILED = 1
+WRONG = 2
+
+cli = typer.Typer(
+    name="syncd",
+    help="An offline-first sync server: devices work without a signal, and nothing acknowledged is lost.",
+    epilog="Exit codes: 0 all went well · 1 it could not be done, or a check failed · 2 wrong usage, settings or app.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DatabaseOption = Annotated[
+    Path | None,
+    typer.Option("--database", "-d", help="The SQLite file (SYNCD_DATABASE; ./syncd.db).", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object per line.")]
+
+
+def main() -> None:
+    """The entry point of the `syncd` command."""
+    cli()
+
+
+@cli.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Options that go before a command."""
+    if version:
+        typer.echo(f"syncd {__version__}")
+        raise typer.Exit
+
+
+@cli.command(
+    epilog="""
+[bold]Examples[/bold]
+
+  syncd serve                                    any type of resource, on http://127.0.0.1:8000
+
+  syncd serve syncd.apps.grassroots:app          the football app
+
+  SYNCD_TOKEN=$(openssl rand -hex 24) syncd serve --host 0.0.0.0    for others than this machine
+
+Every setting has an environment variable: SYNCD_HOST, SYNCD_PORT, SYNCD_DATABASE, SYNCD_TOKEN, SYNCD_LOG_LEVEL …
+"""
+)
+def serve(
+    app: Annotated[
+        str | None,
+        typer.Argument(help="The app, as package.module:name. Without one, any type is taken.", show_default=False),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on (SYNCD_HOST; 127.0.0.1).", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port; 0 picks a free one (SYNCD_PORT; 8000).", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the server, and run it until Ctrl-C or SIGTERM."""
+    with _errors_as_exit_codes(as_json):
+        settings = _settings(host=host, port=port, database=database)
+        _configure_logging(settings, as_json)
+        _run(_serve(settings, _load(app), as_json))
+
+
+@cli.command(
+    epilog="""
+[bold]Examples[/bold]
+
+  syncd migrate --database club.db           bring the file to the newest schema
+
+  syncd migrate --database club.db --check   only say whether that is needed: exit code 1 if it is
+"""
+)
+def migrate(
+    database: DatabaseOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if a migration is due.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the database to the newest schema; `serve` does the same when it starts."""
+    with _errors_as_exit_codes(as_json):
+        settings = _settings(database=database)
+        _configure_logging(settings, as_json)
+        _migrate(settings.database, check=check, as_json=as_json)
+
+
+@cli.command()
+def demo() -> None:
+    """Play a real match on two phones without signal, and hold the result against the record."""
+
+
+async def _serve(settings: Settings, app: App, as_json: bool) -> None:
+    import asyncio
+    import signal
+
+    from syncd.api.listener import listening
+    from syncd.wiring import open_server
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with (
+        open_server(settings, app) as server,
+        listening(
+            server.web,
+            host=settings.host,
+            port=settings.port,
+            idle_timeout_s=settings.idle_timeout_s,
+            shutdown_timeout_s=settings.shutdown_timeout_s,
+        ) as url,
+    ):
+        _banner(server, url, as_json)
+        await stop.wait()
+        if not as_json:
+            typer.echo("Closing …", err=True)
+
+
+def _run(coroutine: Any) -> None:
+    """Run on uvloop where there is one."""
+    import asyncio
+    from collections.abc import Callable
+
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(coroutine)
+
+
+def _banner(server: Server, url: str, as_json: bool) -> None:
+    """Say where it listens, on what data, and who may ask."""
+    import os
+
+    database = server.settings.database.resolve()
+    types = sorted(server.app.types)
+    if as_json:
+        facts = {
+            "event": "listening",
+            "url": url,
+            "database": str(database),
+            "pid": os.getpid(),
+            "incarnation": server.store.incarnation,
+            "app": server.app.name,
+            "types": types,
+            "access": server.access.mode,
+            "version": __version__,
+        }
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("syncd", __version__)
+    table.add_row("url", url)
+    table.add_row("live", url.replace("http", "ws", 1) + "/sync/v1/live")
+    table.add_row("app", f"{server.app.name} ({', '.join(types) or 'any type, rule merge'})")
+    table.add_row("data", escape(str(database)))
+    table.add_row("access", server.access.mode)
+    Console().print(table)
+
+
+def _migrate(database: Path, *, check: bool, as_json: bool) -> None:
+    raise NotImplementedError
+
+
+def _settings(**given: object) -> Settings:
+    """Settings from the command line, then the environment."""
+    from pydantic import ValidationError
+
+    from syncd.errors import SettingsError
+    from syncd.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise SettingsError(
+            f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            hint=f"Set SYNCD_{name.upper()}, or the option --{name.replace('_', '-')}, to another value.",
+            field=name,
+        ) from None
+
+
+def _load(name: str | None) -> App:
+    from syncd.app import load_app, open_app
+
+    return open_app() if name is None else load_app(name)
+
+
+def _configure_logging(settings: Settings, as_json: bool) -> None:
+    from syncd.logs import configure_logging
+
+    configure_logging(settings.log_level, json=True if as_json else None)
+
+
+@contextmanager
+def _errors_as_exit_codes(as_json: bool) -> Iterator[None]:
+    """A failure with a name is a sentence and a hint on standard error, not a traceback."""
+    from syncd.errors import AppError, SettingsError, SyncdError
+
+    try:
+        yield
+    except SyncdError as error:
+        _fail(error, WRONG if isinstance(error, (SettingsError, AppError)) else FAILED, as_json)
+
+
+def _fail(error: Any, exit_code: int, as_json: bool) -> NoReturn:
+    if as_json:
+        facts = {"event": "failed", "code": error.problem_code, "message": error.message, "hint": error.hint}
+        sys.stdout.write(json.dumps(facts) + "\n")
+    else:
+        typer.secho(f"syncd: {error.message}", err=True, fg="red")
+        typer.echo(error.hint, err=True)
+    raise typer.Exit(exit_code)

@@ -1,0 +1,102 @@
+"""Every setting of the server, with its default, its unit and what it is for. Read once, by `wiring` and `cli`.
+
+Each comes from the environment (`SYNCD_` and its name in capitals) unless it is passed in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from syncd.api.access import is_loopback
+from syncd.engine.limits import Limits
+from syncd.errors import SettingsError
+
+__all__ = ["MIN_TOKEN_LENGTH", "Settings"]
+
+MIN_TOKEN_LENGTH: Final = 16
+"""Of the shared token, in characters, where others than this machine can reach the server."""
+
+_LIMITS = Limits()
+
+
+class Settings(BaseSettings):
+    """What one server process runs with."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNCD_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    host: str = Field("127.0.0.1", description="the address to listen on; others than loopback need a token")
+    port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 picks a free one")
+    database: Path = Field(Path("syncd.db"), description="the SQLite file")
+    token: SecretStr | None = Field(None, description="the shared token that every device must show")
+    websocket_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins of web pages that may open a socket, with commas between them"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the lowest level that is logged"
+    )
+
+    body_timeout_s: float = Field(30.0, gt=0, description="how long the body of a request may take to arrive")
+    idle_timeout_s: float = Field(
+        20.0, gt=0, description="how long a connection may take to send the head of a request, the first or the next"
+    )
+    hello_timeout_s: float = Field(10.0, gt=0, description="how long a live socket may take to say hello")
+    heartbeat_s: float = Field(
+        20.0, gt=0, description="between the pings of a live socket; half as long for the answer"
+    )
+    shutdown_timeout_s: float = Field(1.0, gt=0, description="how long requests may go on after SIGTERM")
+
+    max_changes: int = Field(_LIMITS.max_changes, ge=1, description="changes in one push")
+    max_body_bytes: int = Field(_LIMITS.max_body_bytes, ge=1024, description="of one request")
+    max_resource_bytes: int = Field(_LIMITS.max_resource_bytes, ge=1024, description="of one stored resource, encoded")
+    max_scopes: int = Field(_LIMITS.max_scopes, ge=1, description="scopes in one pull, or watched by one socket")
+    max_page_bytes: int = Field(_LIMITS.max_page_bytes, ge=1024, description="of a pull's resources, at most")
+    page_bytes: int = Field(_LIMITS.page_bytes, ge=1024, description="of a pull's resources, where it names no limit")
+    max_drift_ms: int = Field(
+        _LIMITS.max_drift_ms, ge=0, description="how far ahead of the server's clock a device's stamp counts as it is"
+    )
+
+    @field_validator("websocket_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return value
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that every reply advertises."""
+        return Limits(
+            max_changes=self.max_changes,
+            max_body_bytes=self.max_body_bytes,
+            max_resource_bytes=self.max_resource_bytes,
+            max_scopes=self.max_scopes,
+            max_page_bytes=self.max_page_bytes,
+            page_bytes=self.page_bytes,
+            max_drift_ms=self.max_drift_ms,
+        )
+
+    @property
+    def shared_token(self) -> str | None:
+        """The token in clear, None if there is none."""
+        return None if self.token is None else self.token.get_secret_value()
+
+    def check(self) -> None:
+        """Raise `SettingsError` for what each setting allows but not all together."""
+        if is_loopback(self.host):
+            return
+        if self.shared_token is None:
+            raise SettingsError(
+                f"without a token the server listens on this machine only, not on {self.host!r}",
+                hint="Set SYNCD_TOKEN to a long random text that the devices know too, or leave out --host.",
+                field="host",
+            )
+        if len(self.shared_token) < MIN_TOKEN_LENGTH:
+            raise SettingsError(
+                f"SYNCD_TOKEN is shorter than {MIN_TOKEN_LENGTH} characters: others could guess it",
+                hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
+                field="token",
+            )
