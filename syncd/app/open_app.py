@@ -37,5 +37,8 @@ class _OpenApp(App):
     open = True
 
     def type(self, name: str) -> ResourceType | None:
+        declared = super().type(name)
+        if declared is not None:
+            return declared
         # Made anew each time: a cache would grow with every name that a stranger thinks of.
         return _OpenType(name, rules.merge, None, DEFAULT_SCOPE, ()) if valid_type(name) else None

@@ -5,7 +5,8 @@ Declarations and checks only: nothing here knows of stores, networks or merging.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Self, cast
 
 import uuid_utils
@@ -60,10 +61,20 @@ class Resource(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             unreadable = {detail["loc"][0] for detail in error.errors(include_url=False, include_input=False)}
-        readable = {name: value for name, value in values.items() if name not in unreadable}
-        converted = patch_model(cls).model_validate(readable)
-        values.update({name: getattr(converted, name) for name in readable if name in cls.model_fields})
+        except Exception:
+            # An author's validator that counts on a field which did not fit: then every value stays as it came.
+            unreadable = set(values)
+        return cls._from_partly_readable(values, unreadable)
+
+    @classmethod
+    def _from_partly_readable(cls, values: dict[str, Any], unreadable: Collection[int | str]) -> Self:
         given = set(values)
+        readable = {
+            name: value for name, value in values.items() if name not in unreadable and name in cls.model_fields
+        }
+        with suppress(Exception):
+            converted = patch_model(cls).model_validate(readable)
+            values.update({name: getattr(converted, name) for name in readable})
         missing = [name for name, info in cls.model_fields.items() if info.is_required() and name not in given]
         values.update(dict.fromkeys(missing))
         return cast("Self", cls.model_construct(_fields_set=given, **values))
