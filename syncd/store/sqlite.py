@@ -1,0 +1,211 @@
+"""The store of one process: a SQLite file with one writer and a few readers.
+
+Whoever writes waits in line on the event loop, so the locks of replicas and scopes (law 5) are all one lock here.
+Readers see the moment of their first read, whatever is committed meanwhile (write-ahead log). The tables are in
+migrations/versions/, their layout is explained in docs/decisions/0001-sqlite-layout.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from syncd.errors import StoreUnavailable
+from syncd.store.migrate import migrate_locked
+from syncd.store.protocol import Commit, Loaded, Page, ResourceKey, StateRow, Wanted
+from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
+from syncd.store.sqlite_lock import lock_database
+from syncd.store.sqlite_reads import (
+    read_end_of,
+    read_heads,
+    read_page,
+    read_places,
+    read_scope,
+    read_settled,
+    read_wanted,
+)
+from syncd.store.sqlite_writes import begin_write, write_commit, write_incarnation
+
+__all__ = ["SqliteSnapshot", "SqliteStore", "SqliteTransaction"]
+
+_READERS: Final = 2
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class SqliteTransaction:
+    """Implements `Transaction`; it begins in the database with its first call."""
+
+    def __init__(self, writer: SqliteConnection, incarnation_no: int) -> None:
+        self._writer = writer
+        self._incarnation_no = incarnation_no
+
+    async def load(self, wanted: Wanted) -> Loaded:
+        """See `Transaction.load`."""
+        return await self._writer.run(_in_write, read_wanted, wanted)
+
+    async def scan(self, scope: str) -> Sequence[StateRow]:
+        """See `Transaction.scan`."""
+        return await self._writer.run(_in_write, read_scope, scope)
+
+    async def commit(self, commit: Commit) -> None:
+        """See `Transaction.commit`."""
+        await self._writer.run(write_commit, commit, self._incarnation_no)
+
+
+class SqliteSnapshot:
+    """Implements `Snapshot`; its moment is that of its first call."""
+
+    def __init__(self, reader: SqliteConnection) -> None:
+        self._reader = reader
+
+    async def heads(self, scopes: Collection[str]) -> Mapping[str, int]:
+        """See `Snapshot.heads`."""
+        return await self._reader.run(_in_read, read_heads, scopes)
+
+    async def page(self, scope: str, after: int, limit_bytes: int) -> Page:
+        """See `Snapshot.page`."""
+        return await self._reader.run(_in_read, read_page, scope, after, limit_bytes)
+
+    async def settled(self, replica: str, scope: str, upto: int) -> int:
+        """See `Snapshot.settled`."""
+        return await self._reader.run(_in_read, read_settled, replica, scope, upto)
+
+    async def locate(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
+        """See `Snapshot.locate`."""
+        return await self._reader.run(_in_read, read_places, keys)
+
+    async def end_of(self, scope: str, incarnation: str) -> int | None:
+        """See `Snapshot.end_of`."""
+        return await self._reader.run(_in_read, read_end_of, scope, incarnation)
+
+
+class SqliteStore:
+    """Implements `Store`. Open it with `SqliteStore.open`."""
+
+    def __init__(
+        self,
+        path: Path,
+        incarnation: str,
+        incarnation_no: int,
+        writer: SqliteConnection,
+        readers: Sequence[SqliteConnection],
+        resources: AsyncExitStack,
+    ) -> None:
+        self._path = path
+        self._file = _file_identity(path)
+        self._incarnation = incarnation
+        self._incarnation_no = incarnation_no
+        self._writer = writer
+        self._writing = asyncio.Lock()
+        self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
+        for reader in readers:
+            self._readers.put_nowait(reader)
+        self._resources = resources
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | str,
+        *,
+        now_ms: Callable[[], int] = _wall_clock_ms,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> SqliteStore:
+        """Open the file at `path`, created or brought up to date if need be, and begin an incarnation.
+
+        Raises `SettingsError` if another process has it open or its folder cannot be used, `SchemaTooNew` if a newer
+        syncd has written it, `StoreError` if it cannot be read or written.
+        """
+        path = await asyncio.to_thread(Path(path).resolve)
+        async with AsyncExitStack() as resources:
+            lock = await asyncio.to_thread(lock_database, path)
+            resources.callback(lock.close)
+            await asyncio.to_thread(migrate_locked, path)
+            connections = []
+            for writer in (True, *[False] * _READERS):
+                connection = await SqliteConnection.open(path, writer=writer, busy_timeout_s=busy_timeout_s)
+                resources.push_async_callback(connection.close)
+                connections.append(connection)
+            incarnation = uuid.uuid4().hex
+            incarnation_no = await connections[0].run(write_incarnation, incarnation, now_ms())
+            return cls(path, incarnation, incarnation_no, connections[0], connections[1:], resources.pop_all())
+
+    @property
+    def incarnation(self) -> str:
+        """See `Store.incarnation`."""
+        return self._incarnation
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, replicas: Collection[str], scopes: Collection[str]
+    ) -> AsyncIterator[SqliteTransaction]:
+        """See `Store.transaction`. All transactions run one after the other, whatever they name."""
+        async with self._writing:
+            try:
+                yield SqliteTransaction(self._writer, self._incarnation_no)
+            finally:
+                # Work that a cancelled caller left behind on the writer's thread comes before this, and ends with it.
+                await self._writer.rollback()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
+        """See `Store.snapshot`. Waits while all readers are in use, so do not open one inside another."""
+        reader = await self._readers.get()
+        try:
+            yield SqliteSnapshot(reader)
+        finally:
+            try:
+                await reader.rollback()
+            finally:
+                self._readers.put_nowait(reader)
+
+    async def check(self) -> None:
+        """See `Store.check`. Notices, too, if the file was moved away or another one was put in its place."""
+        async with self.snapshot() as snapshot:
+            await snapshot.heads(["check"])
+        if await asyncio.to_thread(_file_identity, self._path) != self._file:
+            raise StoreUnavailable(
+                f"The database file {self._path} was removed or replaced while the server was running.",
+                hint="Restart the server: what it writes now goes to the file that is no longer there.",
+            )
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._resources.aclose(), name="close-store")
+        await asyncio.shield(self._closing)
+
+
+def _in_write(
+    connection: Connection, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    begin_write(connection)
+    return work(connection, *args, **kwargs)
+
+
+def _in_read(
+    connection: Connection, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    if not connection.in_transaction:
+        connection.execute("BEGIN")
+    return work(connection, *args, **kwargs)
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino

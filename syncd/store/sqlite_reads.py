@@ -1,0 +1,134 @@
+"""Reading SQLite's rows: plain functions on the driver's connection, one statement for any number of keys.
+
+Called on the connection's thread, inside a transaction that the caller has opened.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
+
+__all__ = ["read_end_of", "read_heads", "read_page", "read_places", "read_scope", "read_settled", "read_wanted"]
+
+# CROSS JOIN fixes the order of the loops: the keys outside, a look-up in an index for each inside.
+_HEADS = "SELECT s.name, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
+_REPLICAS = """
+    SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms
+    FROM json_each(?) AS k CROSS JOIN replicas AS r ON r.id = k.value
+"""
+_STATES = """
+    SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
+    FROM json_each(?) AS k
+    CROSS JOIN states AS st ON st.type = json_extract(k.value, '$[0]') AND st.id = json_extract(k.value, '$[1]')
+    CROSS JOIN scopes AS sc ON sc.no = st.scope_no
+"""
+_PLACES = """
+    SELECT st.type, st.id, sc.name
+    FROM json_each(?) AS k
+    CROSS JOIN states AS st ON st.type = json_extract(k.value, '$[0]') AND st.id = json_extract(k.value, '$[1]')
+    CROSS JOIN scopes AS sc ON sc.no = st.scope_no
+"""
+_CHANGES = """
+    SELECT r.id, c.n, c.digest, sc.name, c.type, c.id, c.version, c.kind, c.at_ms, c.stamp, c.change, c.outcome
+    FROM json_each(?) AS k
+    CROSS JOIN replicas AS r ON r.id = json_extract(k.value, '$[0]')
+    CROSS JOIN changes AS c ON c.replica_no = r.no AND c.n = json_extract(k.value, '$[1]')
+    CROSS JOIN scopes AS sc ON sc.no = c.scope_no
+"""
+_SCOPE = """
+    SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
+    FROM scopes AS sc CROSS JOIN states AS st ON st.scope_no = sc.no
+    WHERE sc.name = ? ORDER BY st.version
+"""
+_PAGE = "SELECT version, body FROM states WHERE scope_no = ? AND version > ? ORDER BY version"
+
+# A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
+_SETTLED = """
+    SELECT n FROM changes
+    WHERE replica_no = (SELECT no FROM replicas WHERE id = ?)
+      AND scope_no = (SELECT no FROM scopes WHERE name = ?)
+      AND version <= ?
+    ORDER BY version DESC, n DESC LIMIT 1
+"""
+
+# Law 10: where a scope stood when an incarnation ended is what the next one that wrote to it found there.
+_END_OF = """
+    SELECT coalesce(
+        (SELECT si.version_before FROM scope_incarnations AS si
+         WHERE si.scope_no = (SELECT no FROM scopes WHERE name = :scope) AND si.incarnation_no > i.no
+         ORDER BY si.incarnation_no LIMIT 1),
+        (SELECT version FROM scopes WHERE name = :scope),
+        0)
+    FROM incarnations AS i WHERE i.id = :incarnation
+"""
+
+
+def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
+    """See `Transaction.load`."""
+    replicas = _rows(connection, _REPLICAS, wanted.replicas)
+    states = _rows(connection, _STATES, wanted.resources)
+    changes = _rows(connection, _CHANGES, wanted.numbers)
+    return Loaded(
+        replicas={row[0]: ReplicaRow(*row) for row in replicas},
+        scopes=read_heads(connection, wanted.scopes),
+        states={(row[1], row[2]): _state(row) for row in states},
+        settled={(row[0], row[1]): SettledRow(*row) for row in changes},
+    )
+
+
+def read_heads(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, int]:
+    """See `Snapshot.heads`."""
+    return {**dict.fromkeys(scopes, 0), **dict(_rows(connection, _HEADS, scopes))}
+
+
+def read_scope(connection: sqlite3.Connection, scope: str) -> Sequence[StateRow]:
+    """See `Transaction.scan`."""
+    return [_state(row) for row in connection.execute(_SCOPE, (scope,))]
+
+
+def read_page(connection: sqlite3.Connection, scope: str, after: int, limit_bytes: int) -> Page:
+    """See `Snapshot.page`."""
+    found = connection.execute("SELECT no, version FROM scopes WHERE name = ?", (scope,)).fetchone()
+    if found is None:
+        return Page([], 0, more=False)
+    scope_no, head = found
+    bodies: list[bytes] = []
+    upto, room = after, limit_bytes
+    for version, body in connection.execute(_PAGE, (scope_no, after)):
+        room -= len(body)
+        if room < 0 and bodies:
+            return Page(bodies, upto, more=True)
+        bodies.append(body)
+        upto = version
+    return Page(bodies, head, more=False)
+
+
+def read_settled(connection: sqlite3.Connection, replica: str, scope: str, upto: int) -> int:
+    """See `Snapshot.settled`."""
+    found = connection.execute(_SETTLED, (replica, scope, upto)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def read_places(connection: sqlite3.Connection, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
+    """See `Snapshot.locate`."""
+    return {(type_, id_): scope for type_, id_, scope in _rows(connection, _PLACES, keys)}
+
+
+def read_end_of(connection: sqlite3.Connection, scope: str, incarnation: str) -> int | None:
+    """See `Snapshot.end_of`."""
+    found = connection.execute(_END_OF, {"scope": scope, "incarnation": incarnation}).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _rows(connection: sqlite3.Connection, sql: str, keys: Iterable[object]) -> list[Any]:
+    keys = list(keys)
+    return connection.execute(sql, (json.dumps(keys),)).fetchall() if keys else []
+
+
+def _state(row: tuple[str, str, str, int, int, bytes]) -> StateRow:
+    scope, type_, id_, version, deleted, body = row
+    return StateRow(scope, type_, id_, version, bool(deleted), body)
