@@ -212,8 +212,8 @@ class Settler:
             scope=scope,
             type=type_name,
             id=resource_id,
-            # Law 4: without an effect it is settled where the scope stands, so that a page up to there says so.
-            version=outcome.version if outcome.kind.took_effect and outcome.version else self._workspace.head(scope),
+            # Law 4: also what changed nothing is settled where the scope stands now, never below an earlier change.
+            version=self._workspace.head(scope),
             kind=outcome.kind.value,
             at_ms=self._now_ms,
             stamp=str(stamp) if stamp is not None else "",

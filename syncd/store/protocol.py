@@ -59,7 +59,8 @@ class SettledRow:
     """One settled change: at once the stored outcome (law 3), the history, and the quarantine (invariant 5).
 
     `digest`: 16 bytes, tells a repeat from another change. `version`: the one it led to, or the scope's at that
-    moment. `scope`, `type`, `id` are "" where the change could not be read. `change`, `outcome`: JSON.
+    moment; never below that of an earlier change of the replica in the scope (law 4: what is settled at a version is
+    a prefix). `scope`, `type`, `id` are "" where the change could not be read. `change`, `outcome`: JSON.
     `stamp`: the effective one (`change` keeps the original).
     """
 

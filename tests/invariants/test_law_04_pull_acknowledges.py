@@ -48,3 +48,18 @@ async def test_other_replicas_are_told_nothing_of_it(engine: Engine) -> None:
     pages = await engine.puller.pull("b", {"main": None})
     assert pages["main"].settled == 0
     assert (await engine.puller.pull(None, {"main": None}))["main"].settled == 0
+
+
+async def test_a_change_that_says_what_already_stands_is_not_told_as_settled_before_earlier_ones(
+    engine: Engine,
+) -> None:
+    """The SDK drops what is settled from its outbox, so the number it is told must cover a prefix of its changes."""
+    await engine.replica("b", ahead_s=10).create("x", v="same", text="x" * 2000)
+    a = engine.replica("a")
+    await a.push(a.change("create", "y", 0, v=1))
+    assert (await a.update("x", 0, v="same"))["version"] == 1, "it changed nothing, and points at what stands"
+
+    first = (await engine.puller.pull("a", {"main": None}, 1000))["main"]
+    assert (first.settled, first.more) == (0, True)
+    last = (await engine.puller.pull("a", {"main": first.cursor}))["main"]
+    assert (last.settled, last.more) == (2, False)
