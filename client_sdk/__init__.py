@@ -1,0 +1,58 @@
+"""The Python replica: works without a network, and syncs whenever there is one.
+
+from client_sdk import Client
+
+async with Client("http://127.0.0.1:8000", replica="phone.db", scopes=["main"]) as client:
+    notes = client.collection("note", scope="main")
+    await notes.put({"text": "kept, whatever happens next"})
+    await client.synced()
+"""
+
+from client_sdk.backoff import Timing
+from client_sdk.client import Client
+from client_sdk.collections import Collection, DictCollection
+from client_sdk.errors import (
+    Busy,
+    Closed,
+    Denied,
+    FileInUse,
+    FileTooNew,
+    FileUnusable,
+    LocalFileError,
+    NoServer,
+    NotHere,
+    Refused,
+    SyncError,
+    TransportError,
+    Unfit,
+    Unreachable,
+)
+from client_sdk.handles import ChangeHandle
+from client_sdk.status import Status
+from client_sdk.sync_state import SyncState
+from client_sdk.watch import WatchDelta
+
+__all__ = [
+    "Busy",
+    "ChangeHandle",
+    "Client",
+    "Closed",
+    "Collection",
+    "Denied",
+    "DictCollection",
+    "FileInUse",
+    "FileTooNew",
+    "FileUnusable",
+    "LocalFileError",
+    "NoServer",
+    "NotHere",
+    "Refused",
+    "Status",
+    "SyncError",
+    "SyncState",
+    "Timing",
+    "TransportError",
+    "Unfit",
+    "Unreachable",
+    "WatchDelta",
+]

@@ -1,0 +1,255 @@
+"""Client: what a user of the SDK holds. Opens the replica, starts the sync loop, and closes both."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar, overload
+
+from client_sdk.backoff import Timing
+from client_sdk.collections import Collection as TypedCollection
+from client_sdk.collections import DictCollection
+from client_sdk.errors import Closed, NoServer, Unfit
+from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
+from client_sdk.intake import Intake
+from client_sdk.outbox import decode_row
+from client_sdk.pulse import Pulse
+from client_sdk.replica import Draft, GroupDraft, Replica
+from client_sdk.status import Status
+from client_sdk.sync_loop import SyncLoop
+from client_sdk.sync_state import SyncState
+from client_sdk.transport import Transport
+from client_sdk.watch import WatchDelta, Watchers
+from conflict_rules import Change, Outcome
+from conflict_rules.values import JsonValue
+from syncd.app import App, Resource, Resources, new_id, open_app
+
+__all__ = ["Client"]
+
+R = TypeVar("R", bound=Resource)
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Client:
+    """One replica: `async with Client("http://…", replica="phone.db", app=app, scopes=["match:9f"]) as client`.
+
+    `url`: the server; None for a replica that only ever works alone. `replica`: its local file, opened by one process
+    at a time. `app`: whose types and views it knows; without one, any type with rule `merge`. `scopes`: what it keeps
+    up to date, besides what its file says. `now_ms`: reads the wall clock. `timing`, `dice`: of polling and back-off.
+
+    Opening never waits for the network. Raises `LocalFileError` with a sentence if the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        replica: Path | str,
+        app: App | None = None,
+        token: str | None = None,
+        scopes: Iterable[str] = (),
+        now_ms: Callable[[], int] = _wall_clock_ms,
+        timing: Timing | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
+        self._path = replica
+        self._app = app or open_app()
+        self._first_scopes = tuple(scopes)
+        self._now_ms = now_ms
+        self._pulse = Pulse()
+        self._outcomes = Outcomes()
+        self._watchers = Watchers()
+        self._group: ContextVar[GroupDraft | None] = ContextVar("group", default=None)
+        timing = timing or Timing()
+        self._timing = timing
+        self._dice = dice or random.Random()
+        self._transport = None if url is None else Transport(url, token, timing.timeout_s)
+        self._replica: Replica | None = None
+        self._loop: SyncLoop | None = None
+
+    async def __aenter__(self) -> Self:
+        replica = await Replica.open(self._path, self._app, self._now_ms, self._pulse.beat)
+        try:
+            await replica.follow(self._first_scopes)
+        except BaseException:
+            await replica.close()
+            raise
+        self._replica = replica
+        if self._transport is not None:
+            intake = Intake(replica, self._outcomes.tell, self._watchers.any, self._watchers.tell)
+            self._loop = SyncLoop(replica, intake, self._transport, self._timing, self._dice, self._pulse)
+            self._loop.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop syncing and let go of the file; what waits is sent by whoever opens it next. May be called twice."""
+        if self._loop is not None:
+            await self._loop.stop()
+        if self._transport is not None:
+            await self._transport.close()
+        self._outcomes.close()
+        self._watchers.close()
+        if self._replica is not None:
+            await self._replica.close()
+        self._pulse.beat()
+
+    # Data
+
+    @overload
+    def collection(self, type_: type[R]) -> TypedCollection[R]: ...
+
+    @overload
+    def collection(self, type_: str, *, scope: str | None = None) -> DictCollection: ...
+
+    def collection(self, type_: type[R] | str, *, scope: str | None = None) -> TypedCollection[R] | DictCollection:
+        """The resources of a declared type, or of a type by its name (as dicts, new ones in `scope`).
+
+        Raises `Unfit`, or `syncd.errors.AppError`, if the app has no such type.
+        """
+        replica = self._opened()
+        if isinstance(type_, str):
+            return DictCollection(replica, replica.type(type_).name, scope, self._handle, self._group.get)
+        return TypedCollection(replica, self._app.type_of(type_).name, type_, self._handle, self._group.get)
+
+    async def view(self, name: str, scope: str) -> JsonValue:
+        """What the app's view says of this scope, as it is shown here; raises `Unfit` if there is no such view."""
+        view = self._app.view_for(name, scope)
+        if view is None:
+            raise Unfit(f"the app {self._app.name!r} has no view {name!r} for scopes such as {scope!r}")
+        states = await self._opened().states(None, scope, self._group.get())
+        return view.function(Resources.from_states(self._app, states))
+
+    @asynccontextmanager
+    async def group(self) -> AsyncIterator[None]:
+        """What is put, updated and deleted inside becomes one all-or-nothing group, here and on the server.
+
+        If the block raises, nothing of it was done. Reads inside see it.
+        """
+        replica = self._opened()
+        if self._group.get() is not None:
+            raise Unfit("a group cannot hold another group")
+        draft = GroupDraft(new_id())
+        reset = self._group.set(draft)
+        try:
+            yield
+            await replica.commit_group(draft)
+        finally:
+            draft.done = True
+            self._group.reset(reset)
+
+    # Sync
+
+    @property
+    def replica_id(self) -> str:
+        """The id under which changes are numbered now."""
+        return self._opened().id
+
+    @property
+    def status(self) -> Status:
+        """How it stands, at this moment."""
+        replica = self._opened()
+        outbox, clock, loop = replica.outbox, replica.clock, self._loop
+        oldest_ms = outbox.oldest_ms()
+        state = SyncState.OFFLINE if loop is None else loop.state
+        return Status(
+            state=state,
+            pending=outbox.waiting_count,
+            oldest_ms=None if oldest_ms is None else max(0, clock.now_ms() - oldest_ms),
+            last_error=None if loop is None else loop.last_error,
+            connected=state.connected,
+            clock_offset_ms=clock.offset_ms,
+            clock_drift=clock.drift,
+            rejected=replica.rejected_count,
+        )
+
+    @property
+    def scopes(self) -> Collection[str]:
+        """The scopes that are followed, sorted."""
+        return self._opened().followed()
+
+    async def follow(self, scope: str) -> None:
+        """Keep a scope up to date here, also after the next start."""
+        for name in await self._opened().follow([scope]):
+            if self._loop is not None:
+                self._loop.want(name)
+
+    async def unfollow(self, scope: str) -> None:
+        """Stop, and drop what is here of it; raises `Unfit` while changes in it have no outcome."""
+        await self._opened().unfollow(scope)
+
+    async def synced(self) -> None:
+        """Return once everything made here is settled and every followed scope was caught up after that.
+
+        Waits for the network as long as it takes; raises `NoServer` without a url, `Closed` if closed meanwhile.
+        """
+        self._opened()
+        if self._loop is None:
+            raise NoServer
+        await self._loop.synced()
+
+    def watch(self, scope: str) -> AsyncIterator[WatchDelta]:
+        """What changes in the view of a scope through the network, from now until the client closes."""
+        self._opened()
+        return self._watchers.watch(scope)
+
+    async def change(self, n: int, replica_id: str | None = None) -> ChangeHandle:
+        """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
+        replica = self._opened()
+        return await handle_by_number(replica, self._outcomes, replica_id or replica.id, n)
+
+    async def rejected(self) -> list[tuple[Change, Outcome]]:
+        """Changes that were refused, with the reason, in the order made. They stay until `dismiss`."""
+        replica = self._opened()
+        async with replica.reading():
+            entries = [decode_row(row) for row in await replica.store.rejected()]
+        return [(entry.change, entry.outcome) for entry in entries if entry.outcome is not None]
+
+    async def dismiss(self, change: Change) -> None:
+        """A rejected change has been dealt with."""
+        await self._opened().forget_rejected(change)
+
+    async def pause(self) -> None:
+        """Stop all traffic; everything else goes on working."""
+        self._opened()
+        if self._loop is not None:
+            await self._loop.pause()
+
+    async def resume(self) -> None:
+        """End a pause."""
+        self._opened()
+        if self._loop is not None:
+            self._loop.start()
+
+    def set_token(self, token: str | None) -> None:
+        """Use another token from now on, and try again at once."""
+        if self._transport is not None:
+            self._transport.token = token
+        self.nudge()
+
+    def nudge(self) -> None:
+        """The network may be back: try at once instead of waiting out the back-off."""
+        if self._loop is not None:
+            self._loop.nudge()
+
+    def _handle(self, draft: Draft) -> ChangeHandle:
+        return ChangeHandle(self._opened(), self._outcomes, draft)
+
+    def _opened(self) -> Replica:
+        if self._replica is None:
+            raise Unfit("open the client first: async with Client(…) as client")
+        if self._replica.closed:
+            raise Closed
+        return self._replica

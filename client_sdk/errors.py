@@ -1,0 +1,139 @@
+"""Every exception of the SDK, with its code. A change that loses or is refused is an outcome, not an exception.
+
+SyncError
+  Closed             the client has been closed
+  NoServer           the client was opened without a url, so there is nobody to wait for
+  NotHere            the resource is not in this replica, or was deleted
+  Unfit              a resource or a type does not fit the app, or an operation does not fit the moment
+  LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable
+  TransportError     no answer, or not the one hoped for; the sync loop tries again and shows it in the status
+    Unreachable      no network, no server, a timeout, or an answer that is not syncd's
+    Busy             the server asks to come back later (429, 503)
+    Denied           no token, or not the right one (401, 403)
+    Refused          the server will not take this message, however often it is sent (400, 413, 422)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "Busy",
+    "Closed",
+    "Denied",
+    "FileInUse",
+    "FileTooNew",
+    "FileUnusable",
+    "LocalFileError",
+    "NoServer",
+    "NotHere",
+    "Refused",
+    "SyncError",
+    "TransportError",
+    "Unfit",
+    "Unreachable",
+]
+
+
+class SyncError(Exception):
+    """`code`: stable text. `message`: a sentence for people, which is also the text of the exception."""
+
+    code: ClassVar[str] = "sync_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Closed(SyncError):
+    """The client has been closed."""
+
+    code = "closed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this client has been closed; what was put is in its file, and the next one to open it goes on"
+        )
+
+
+class NoServer(SyncError):
+    """The client was opened without a url."""
+
+    code = "no_server"
+
+    def __init__(self) -> None:
+        super().__init__("this client was opened without a url, so nothing will ever be sent; open it with one to sync")
+
+
+class NotHere(SyncError):
+    """The resource is not in this replica, or was deleted."""
+
+    code = "not_here"
+
+
+class Unfit(SyncError):
+    """What was asked does not fit the app, or the moment."""
+
+    code = "unfit"
+
+
+class LocalFileError(SyncError):
+    """The local file cannot be used."""
+
+    code = "local_file"
+
+
+class FileInUse(LocalFileError):
+    """Another process, or another client in this one, holds the file."""
+
+    code = "file_in_use"
+
+
+class FileTooNew(LocalFileError):
+    """A newer SDK wrote the file."""
+
+    code = "file_too_new"
+
+
+class FileUnusable(LocalFileError):
+    """Not a replica's file, a full disk, a folder that is not there: the driver's exception stays as __cause__."""
+
+    code = "file_unusable"
+
+
+class TransportError(SyncError):
+    """No answer, or not the one hoped for."""
+
+    code = "transport"
+
+
+class Unreachable(TransportError):
+    """No network, no server, a timeout, or an answer that is not syncd's, such as a captive portal's."""
+
+    code = "unreachable"
+
+
+class Busy(TransportError):
+    """The server asks to come back later. `retry_after_s`: when, if it said so."""
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Denied(TransportError):
+    """No token, or not the right one."""
+
+    code = "denied"
+
+
+class Refused(TransportError):
+    """The server will not take this message, however often it is sent. `problem_code`: its reason, as stable text."""
+
+    code = "refused"
+
+    def __init__(self, message: str, problem_code: str) -> None:
+        super().__init__(message)
+        self.problem_code = problem_code

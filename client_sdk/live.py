@@ -1,0 +1,120 @@
+"""Live: deltas as they happen. An accelerator only: whatever is missed, a pull brings.
+
+One connection at a time; `once` ends, by an exception, when it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from client_sdk.errors import TransportError
+from client_sdk.feed import Feed
+from client_sdk.intake import Intake
+from client_sdk.messages import decode_delta, decode_standings
+from client_sdk.pull import Pull
+from client_sdk.pulse import Pulse
+from client_sdk.replica import Replica
+from client_sdk.transport import LiveSocket, Transport
+from conflict_rules.values import JsonValue
+
+__all__ = ["Live"]
+
+
+class Live:
+    """`on_reached` is called when a connection stands; `on_progress` when it may have become complete."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        intake: Intake,
+        transport: Transport,
+        feed: Feed,
+        pull: Pull,
+        pulse: Pulse,
+        on_reached: Callable[[], None],
+        on_progress: Callable[[], None],
+    ) -> None:
+        self._replica = replica
+        self._intake = intake
+        self._transport = transport
+        self._feed = feed
+        self._pull = pull
+        self._pulse = pulse
+        self._on_reached = on_reached
+        self._on_progress = on_progress
+        self._asked: dict[str, str | None] = {}
+        self._watching: set[str] = set()
+        self.connected = False
+
+    def watches_all(self) -> bool:
+        """Whether deltas of every followed scope flow."""
+        return self.connected and self._watching.issuperset(self._replica.followed())
+
+    async def once(self) -> None:
+        """Connect, watch what is followed, and read until the connection ends; always raises `TransportError`."""
+        async with self._transport.live(self._replica.id) as socket:
+            self.connected = True
+            self._on_reached()
+            # Subscribed first and pulled then: what falls between the two comes twice, and once too few is worse.
+            asking = asyncio.create_task(self._ask(socket), name="live-subscribe")
+            try:
+                while True:
+                    await self._take(socket, await socket.receive())
+            finally:
+                self.connected = False
+                self._asked.clear()
+                self._watching.clear()
+                self._feed.forget()
+                asking.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asking
+                self._on_progress()
+
+    async def _ask(self, socket: LiveSocket) -> None:
+        """Keep what the connection watches equal to what is followed."""
+        # If the connection breaks here, the reader learns of it as well.
+        with suppress(TransportError):
+            while True:
+                await self._pulse.until(lambda: bool(self._missing() or self._superfluous()))
+                if missing := self._missing()[: self._transport.limits.max_scopes]:
+                    cursors = {scope: self._replica.scopes[scope].cursor for scope in missing}
+                    self._asked.update(cursors)
+                    await socket.send({"type": "subscribe", "scopes": cursors})
+                if superfluous := self._superfluous():
+                    self._watching.difference_update(superfluous)
+                    for scope in superfluous:
+                        self._asked.pop(scope, None)
+                    await socket.send({"type": "unsubscribe", "scopes": superfluous})
+
+    def _missing(self) -> list[str]:
+        return [scope for scope in self._replica.followed() if scope not in self._asked]
+
+    def _superfluous(self) -> list[str]:
+        followed = set(self._replica.followed())
+        return sorted(scope for scope in self._asked if scope not in followed)
+
+    async def _take(self, socket: LiveSocket, message: Mapping[str, JsonValue]) -> None:
+        match message.get("type"):
+            case "delta":
+                await self._feed.offer(decode_delta(message))
+            case "subscribed":
+                for scope, cursor in decode_standings(message).items():
+                    if scope not in self._asked:
+                        continue
+                    if cursor is not None:
+                        await self._intake.adopt_cursor(scope, self._asked[scope], cursor)
+                    self._watching.add(scope)
+                    self._pull.want([scope])
+                self._on_progress()
+            case "pull":
+                scopes = message.get("scopes")
+                self._pull.want(
+                    [str(scope) for scope in scopes] if isinstance(scopes, list) else self._replica.followed()
+                )
+            case "ping":
+                await socket.send({"type": "pong"})
+            case _:
+                # Pongs, and what later servers may say.
+                pass

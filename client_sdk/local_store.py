@@ -1,0 +1,354 @@
+"""The local SQLite file of a replica: rows and transactions. Knows nothing of rules, stamps or the network.
+
+One connection, used by one caller at a time (`Replica` sees to that). Write-ahead log with synchronous FULL: what a
+transaction has committed survives a kill -9 and a power cut. The file is locked for as long as it is open, so that two
+processes cannot number changes side by side; the lock ends with the process, however it ends.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from client_sdk.errors import FileInUse, FileTooNew, FileUnusable, LocalFileError
+
+__all__ = ["ChangeRow", "LocalStore", "ReplicaRow", "ResourceRow", "ScopeRow"]
+
+_FORMAT: Final = 1
+_APPLICATION_ID: Final = 0x73796E63  # "sync"
+_KEPT_OUTCOMES: Final = 10_000
+
+_SCHEMA: Final = f"""
+CREATE TABLE replica (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    id TEXT NOT NULL,
+    next_n INTEGER NOT NULL,
+    clock_last TEXT,
+    clock_shown TEXT,
+    clock_offset_ms INTEGER NOT NULL
+);
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    replica TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    outcome TEXT,
+    kind TEXT,
+    shown INTEGER NOT NULL,
+    UNIQUE (replica, n)
+);
+CREATE INDEX changes_open ON changes (seq) WHERE outcome IS NULL OR shown = 1;
+CREATE INDEX changes_rejected ON changes (seq) WHERE kind = 'rejected';
+CREATE TABLE scopes (
+    name TEXT PRIMARY KEY,
+    followed INTEGER NOT NULL,
+    cursor TEXT,
+    version INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    resetting INTEGER NOT NULL
+);
+CREATE TABLE resources (
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (type, id)
+);
+CREATE INDEX resources_by_scope ON resources (scope, type);
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_FORMAT};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRow:
+    """Who this replica is. `next_n`: the number of its next change. Stamps as text, None before the first."""
+
+    id: str
+    next_n: int = 1
+    clock_last: str | None = None
+    clock_shown: str | None = None
+    clock_offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change made here. `body`: its wire form, exactly as it is sent. `outcome`: its wire form, None while it waits.
+    `shown`: whether the view still replays it.
+    """
+
+    seq: int
+    replica: str
+    n: int
+    body: str
+    made_ms: int
+    outcome: str | None
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRow:
+    """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: the highest that a
+    page or delta brought. `generation`: counts fresh snapshots; `resetting`: one of them is not complete yet.
+    """
+
+    name: str
+    followed: bool = True
+    cursor: str | None = None
+    version: int = 0
+    generation: int = 0
+    resetting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """A confirmed state, as its wire form. `generation`: of the snapshot in which it was met last."""
+
+    type: str
+    id: str
+    scope: str
+    version: int
+    generation: int
+    body: str
+
+
+class LocalStore:
+    """One open file. Every write belongs inside `transaction()`."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    async def open(cls, path: Path | str, new_replica: str) -> LocalStore:
+        """Open the file, or make it with `new_replica` as the replica's id.
+
+        Raises `FileInUse`, `FileTooNew` or `FileUnusable`, each with a sentence.
+        """
+        connection = aiosqlite.connect(path, isolation_level=None, timeout=0.5)
+        try:
+            await connection
+            store = cls(connection, str(path))
+            await store._prepare(new_replica)
+        except BaseException as failure:
+            await connection.close()
+            if isinstance(failure, sqlite3.Error):
+                raise _translated(failure, str(path)) from failure
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Let go of the file; may be called twice."""
+        await self._connection.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All writes inside, or none; durable when left. Raises `LocalFileError` if the file could not take it."""
+        try:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                await self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back already.
+                with suppress(sqlite3.OperationalError):
+                    await self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as failure:
+            raise _translated(failure, self._path) from failure
+
+    async def _prepare(self, new_replica: str) -> None:
+        # Before the first use of the log: an exclusive lock then also does without shared memory.
+        await self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        await self._connection.execute("PRAGMA journal_mode = WAL")
+        await self._connection.execute("PRAGMA synchronous = FULL")
+        found = await self._pragma("user_version")
+        if found > _FORMAT:
+            raise FileTooNew(
+                f"{self._path} was written by a newer version of the SDK (format {found}, this one knows {_FORMAT}); "
+                "upgrade syncd, or open another file"
+            )
+        if found == 0:
+            if await self._rows("SELECT 1 FROM sqlite_master"):
+                raise FileUnusable(f"{self._path} is a database of something else; choose another file")
+            # executescript would commit half-way: the statements go one by one into one transaction.
+            async with self.transaction():
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    await self._connection.execute(statement)
+                await self._connection.execute(
+                    "INSERT INTO replica VALUES (1, ?, 1, NULL, NULL, 0)",
+                    (new_replica,),
+                )
+        else:
+            if await self._pragma("application_id") != _APPLICATION_ID:
+                raise FileUnusable(f"{self._path} is a database of something else; choose another file")
+            # A write takes the lock now, not at the first put.
+            async with self.transaction():
+                await self._connection.execute("UPDATE replica SET next_n = next_n")
+
+    async def _pragma(self, name: str) -> int:
+        return int((await self._rows(f"PRAGMA {name}"))[0][0])
+
+    async def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            return list(await self._connection.execute_fetchall(sql, values))
+        except sqlite3.Error as failure:
+            raise _translated(failure, self._path) from failure
+
+    # Reading
+
+    async def replica(self) -> ReplicaRow:
+        """Who this replica is."""
+        rows = await self._rows("SELECT id, next_n, clock_last, clock_shown, clock_offset_ms FROM replica")
+        return ReplicaRow(*rows[0])
+
+    async def open_changes(self) -> list[ChangeRow]:
+        """Changes without an outcome, or still replayed in the view; in the order made."""
+        return await self._changes("WHERE outcome IS NULL OR shown = 1 ORDER BY seq")
+
+    async def change(self, replica: str, n: int) -> ChangeRow | None:
+        """The change of that number, if it is kept."""
+        found = await self._changes("WHERE replica = ? AND n = ?", (replica, n))
+        return found[0] if found else None
+
+    async def changes_from(self, replica: str, n: int) -> list[ChangeRow]:
+        """Changes of that number and above, with or without an outcome, by number."""
+        return await self._changes("WHERE replica = ? AND n >= ? ORDER BY n", (replica, n))
+
+    async def rejected(self) -> list[ChangeRow]:
+        """Rejected changes, in the order made."""
+        return await self._changes("WHERE kind = 'rejected' ORDER BY seq")
+
+    async def count_rejected(self) -> int:
+        """How many changes were rejected."""
+        return int((await self._rows("SELECT count(*) FROM changes WHERE kind = 'rejected'"))[0][0])
+
+    async def scopes(self) -> list[ScopeRow]:
+        """Every scope that was ever followed."""
+        rows = await self._rows("SELECT name, followed, cursor, version, generation, resetting FROM scopes")
+        return [ScopeRow(name, bool(f), cursor, v, g, bool(r)) for name, f, cursor, v, g, r in rows]
+
+    async def resource(self, type_name: str, resource_id: str) -> ResourceRow | None:
+        """The confirmed state of one resource."""
+        found = await self._resources("WHERE type = ? AND id = ?", (type_name, resource_id))
+        return found[0] if found else None
+
+    async def resources(self, type_name: str | None, scope: str | None) -> list[ResourceRow]:
+        """Confirmed states, tombstones among them, of a type or of all (None), in a scope or in all (None)."""
+        wanted = {"type": type_name, "scope": scope}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in given)
+        return await self._resources(f"WHERE {where}" if where else "", tuple(given.values()))
+
+    async def _changes(self, where: str, values: Sequence[object] = ()) -> list[ChangeRow]:
+        rows = await self._rows(f"SELECT seq, replica, n, body, made_ms, outcome, shown FROM changes {where}", values)
+        return [
+            ChangeRow(seq, by, n, body, made, outcome, bool(shown)) for seq, by, n, body, made, outcome, shown in rows
+        ]
+
+    async def _resources(self, where: str, values: Sequence[object]) -> list[ResourceRow]:
+        rows = await self._rows(
+            f"SELECT type, id, scope, version, generation, body FROM resources {where} ORDER BY type, id", values
+        )
+        return [ResourceRow(*row) for row in rows]
+
+    # Writing
+
+    async def save_replica(self, row: ReplicaRow) -> None:
+        """Write who this replica is."""
+        await self._connection.execute(
+            "UPDATE replica SET id = ?, next_n = ?, clock_last = ?, clock_shown = ?, clock_offset_ms = ?",
+            (row.id, row.next_n, row.clock_last, row.clock_shown, row.clock_offset_ms),
+        )
+
+    async def add_changes(self, rows: Iterable[ChangeRow]) -> None:
+        """Add changes, under the `seq` that each names."""
+        await self._connection.executemany(
+            "INSERT INTO changes (seq, replica, n, body, made_ms, outcome, shown) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(row.seq, row.replica, row.n, row.body, row.made_ms, row.outcome, row.shown) for row in rows],
+        )
+
+    async def last_seq(self) -> int:
+        """The highest `seq` ever given out."""
+        rows = await self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
+        return int(rows[0][0]) if rows else 0
+
+    async def renumber(self, rows: Iterable[ChangeRow]) -> None:
+        """Give changes another replica, number and body."""
+        await self._connection.executemany(
+            "UPDATE changes SET replica = ?, n = ?, body = ?, outcome = NULL, kind = NULL, shown = 1 WHERE seq = ?",
+            [(row.replica, row.n, row.body, row.seq) for row in rows],
+        )
+
+    async def settle(self, settled: Iterable[tuple[int, str, str, bool]]) -> None:
+        """Write outcomes: (seq, outcome, its kind, whether the view still replays the change)."""
+        await self._connection.executemany(
+            "UPDATE changes SET outcome = ?, kind = ?, shown = ? WHERE seq = ?",
+            [(outcome, kind, shown, seq) for seq, outcome, kind, shown in settled],
+        )
+
+    async def hide(self, seqs: Iterable[int]) -> None:
+        """The view no longer replays these changes."""
+        await self._connection.executemany("UPDATE changes SET shown = 0 WHERE seq = ?", [(seq,) for seq in seqs])
+
+    async def forget_old_outcomes(self) -> None:
+        """Keep the newest settled changes only; what waits, what is shown and what was rejected stays."""
+        await self._connection.execute(
+            "DELETE FROM changes WHERE outcome IS NOT NULL AND shown = 0 AND kind <> 'rejected' AND seq <= "
+            "(SELECT max(seq) FROM changes) - ?",
+            (_KEPT_OUTCOMES,),
+        )
+
+    async def forget_rejected(self, seq: int) -> None:
+        """A rejected change has been dealt with."""
+        await self._connection.execute("DELETE FROM changes WHERE seq = ? AND kind = 'rejected'", (seq,))
+
+    async def save_scope(self, row: ScopeRow) -> None:
+        """Write how far this replica has a scope."""
+        await self._connection.execute(
+            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (row.name, row.followed, row.cursor, row.version, row.generation, row.resetting),
+        )
+
+    async def save_resources(self, rows: Iterable[ResourceRow]) -> None:
+        """Write confirmed states; never an older over a newer one of the same generation."""
+        await self._connection.executemany(
+            "INSERT INTO resources (type, id, scope, version, generation, body) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (type, id) DO UPDATE SET scope = excluded.scope, version = excluded.version, "
+            "generation = excluded.generation, body = excluded.body "
+            "WHERE excluded.generation > generation OR excluded.version >= version OR excluded.scope <> scope",
+            [(row.type, row.id, row.scope, row.version, row.generation, row.body) for row in rows],
+        )
+
+    async def purge(self, scope: str, below_generation: int) -> list[tuple[str, str]]:
+        """Drop the states of a scope that were not met in this generation; returns (type, id) of each."""
+        where = "WHERE scope = ? AND generation < ?"
+        gone = await self._rows(f"SELECT type, id FROM resources {where}", (scope, below_generation))
+        await self._connection.execute(f"DELETE FROM resources {where}", (scope, below_generation))
+        return [(type_name, resource_id) for type_name, resource_id in gone]
+
+    async def drop_scope(self, scope: str) -> None:
+        """Forget a scope and every confirmed state in it."""
+        await self._connection.execute("DELETE FROM resources WHERE scope = ?", (scope,))
+        await self._connection.execute("DELETE FROM scopes WHERE name = ?", (scope,))
+
+
+def _translated(failure: sqlite3.Error, path: str) -> LocalFileError:
+    name = getattr(failure, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return FileInUse(f"{path} is held by another process; a replica's file is opened by one at a time")
+    if name.startswith("SQLITE_NOTADB"):
+        return FileUnusable(f"{path} is not a database; choose another file")
+    if name.startswith("SQLITE_FULL"):
+        return FileUnusable(f"the disk that holds {path} is full; nothing was saved, make room and try again")
+    return FileUnusable(f"{path} cannot be used: {failure}")

@@ -1,0 +1,207 @@
+"""The server's messages as values: read strictly enough that nothing half-understood reaches the file.
+
+Knows no HTTP and no socket. What cannot be read raises `Unreachable`: it is not syncd that answered, or a syncd that
+this SDK does not understand; either way the replica keeps what it has and tries again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from client_sdk.errors import Unreachable
+from conflict_rules import Outcome, State
+from conflict_rules.values import JsonValue
+from conflict_rules.wire import decode_outcome, decode_state
+
+__all__ = [
+    "Answer",
+    "Delta",
+    "Limits",
+    "Page",
+    "PullReply",
+    "PushReply",
+    "decode_delta",
+    "decode_pull_reply",
+    "decode_push_reply",
+    "decode_standings",
+    "encode_push",
+    "parse",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server takes; advertised in every reply, these until the first."""
+
+    max_changes: int = 1000
+    max_body_bytes: int = 1_048_576
+    max_scopes: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to change `n`. `expected`: the number to go on with, where it came out of order."""
+
+    n: int
+    outcome: Outcome
+    repeat: bool
+    expected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushReply:
+    """The answer to a push. `settled`: the replica's highest settled number."""
+
+    server_time_ms: int
+    limits: Limits
+    settled: int
+    answers: list[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One scope's part of a pull. `bodies`: each state beside its wire form."""
+
+    states: list[tuple[State, str]]
+    cursor: str
+    settled: int
+    more: bool
+    reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PullReply:
+    """The answer to a pull."""
+
+    server_time_ms: int
+    limits: Limits
+    pages: dict[str, Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New states of a scope in the range (after, upto]."""
+
+    scope: str
+    after: str
+    upto: str
+    states: list[tuple[State, str]]
+
+
+def encode_push(replica: str, schema: int, bodies: list[str]) -> bytes:
+    """A push of changes that are encoded already: their bytes are their identity (law 3)."""
+    return f'{{"replica":"{replica}","schema":{schema},"changes":[{",".join(bodies)}]}}'.encode()
+
+
+def parse(text: str | bytes) -> Mapping[str, JsonValue]:
+    """A JSON object; raises `Unreachable`."""
+    try:
+        return _object(json.loads(text))
+    except (ValueError, RecursionError, TypeError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_push_reply(raw: Mapping[str, JsonValue], replica: str) -> PushReply:
+    """Raises `Unreachable` if it is no answer to a push of this replica."""
+    if raw.get("replica") != replica:
+        raise _not_understood("it is the answer to another replica")
+    try:
+        answers = [_answer(_object(item)) for item in _list(raw["outcomes"])]
+        return PushReply(_integer(raw["server_time_ms"]), _limits(raw), _integer(raw["settled"]), answers)
+    except (KeyError, TypeError, ValueError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
+    """Raises `Unreachable` if it is no answer to a pull."""
+    try:
+        pages = {scope: _page(scope, _object(page)) for scope, page in _object(raw["scopes"]).items()}
+        return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages)
+    except (KeyError, TypeError, ValueError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
+    """Raises `Unreachable` if it is no delta."""
+    try:
+        scope = _text(raw["scope"])
+        return Delta(scope, _text(raw["after"]), _text(raw["upto"]), _states(raw["entries"], scope))
+    except (KeyError, TypeError, ValueError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_standings(raw: Mapping[str, JsonValue]) -> dict[str, str | None]:
+    """The scopes of a `subscribed` frame: the cursor to adopt, or None where a pull is due."""
+    try:
+        return {
+            scope: None if _object(standing).get("pull") else _text(_object(standing)["cursor"])
+            for scope, standing in _object(raw["scopes"]).items()
+        }
+    except (KeyError, TypeError, ValueError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def _answer(raw: Mapping[str, JsonValue]) -> Answer:
+    expected = raw.get("expected")
+    return Answer(
+        _integer(raw["n"]),
+        decode_outcome(raw),
+        raw.get("repeat") is True,
+        None if expected is None else _integer(expected),
+    )
+
+
+def _page(scope: str, raw: Mapping[str, JsonValue]) -> Page:
+    more = raw["more"]
+    if not isinstance(more, bool):
+        raise TypeError("more is true or false")
+    return Page(
+        _states(raw["resources"], scope),
+        _text(raw["cursor"]),
+        _integer(raw.get("settled", 0)),
+        more,
+        raw.get("reset") is True,
+    )
+
+
+def _states(raw: JsonValue, scope: str) -> list[tuple[State, str]]:
+    return [
+        (decode_state(_object(item), scope), json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+        for item in _list(raw)
+    ]
+
+
+def _limits(raw: Mapping[str, JsonValue]) -> Limits:
+    given = _object(raw.get("limits", {}))
+    known = {item.name: given[item.name] for item in fields(Limits) if item.name in given}
+    return Limits(**{name: max(1, _integer(value)) for name, value in known.items()})
+
+
+def _object(raw: JsonValue) -> Mapping[str, JsonValue]:
+    if not isinstance(raw, dict):
+        raise TypeError("an object was expected")
+    return raw
+
+
+def _list(raw: JsonValue) -> list[JsonValue]:
+    if not isinstance(raw, list):
+        raise TypeError("an array was expected")
+    return raw
+
+
+def _text(raw: JsonValue) -> str:
+    if not isinstance(raw, str):
+        raise TypeError("a text was expected")
+    return raw
+
+
+def _integer(raw: JsonValue) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise TypeError("an integer was expected")
+    return raw
+
+
+def _not_understood(failure: object) -> Unreachable:
+    return Unreachable(f"what answered is not a syncd that this SDK understands ({failure})")

@@ -1,0 +1,236 @@
+"""The outbox: changes made here, from the moment they are made until the confirmed state holds them.
+
+An index in memory over the rows of the local file, which `Replica` writes in step. Two questions are kept apart: does a
+change still wait for its outcome (then it is sent again), and does the view still replay it (then it is pending).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from client_sdk.errors import FileUnusable
+from client_sdk.local_store import ChangeRow
+from client_sdk.rebase import Pending
+from conflict_rules import Change, Op, Outcome
+from conflict_rules.values import JsonValue, canonical_json
+from conflict_rules.wire import MalformedChange, decode_change, decode_outcome, encode_change, encode_outcome
+
+__all__ = ["Entry", "Outbox", "ResourceKey", "all_of", "decode_row", "encode_result", "in_units", "stand_in"]
+
+ResourceKey = tuple[str, str]
+"""(type, id)"""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One change. `body`: exactly what is sent, so that a repeat has the same content (law 3). `outcome`: None while it
+    waits. `shown`: whether the view replays it. `sent`: whether the server may have it without our knowing its answer.
+    """
+
+    seq: int
+    change: Change
+    body: str
+    made_ms: int
+    outcome: Outcome | None = None
+    shown: bool = True
+    sent: bool = False
+
+    @classmethod
+    def of(cls, seq: int, change: Change, made_ms: int) -> Entry:
+        """A change that was just made."""
+        return cls(seq, change, encode_body(change), made_ms)
+
+    @property
+    def key(self) -> ResourceKey:
+        """The resource it is about."""
+        return (self.change.type, self.change.id)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has no outcome yet."""
+        return self.outcome is None
+
+    @property
+    def pending(self) -> Pending:
+        """It, for the replay."""
+        return Pending(self.seq, self.change)
+
+    def row(self) -> ChangeRow:
+        """It, for the file."""
+        outcome = None if self.outcome is None else encode_result(self.change.n, self.outcome)
+        return ChangeRow(self.seq, self.change.replica, self.change.n, self.body, self.made_ms, outcome, self.shown)
+
+    def made_anew(self, replica: str, n: int, base: int) -> Entry:
+        """The same intent under another replica id and number. Its stamp keeps its time, and names the new replica."""
+        change = replace(
+            self.change, replica=replica, n=n, base=base, stamp=replace(self.change.stamp, replica=replica)
+        )
+        return Entry.of(self.seq, change, self.made_ms)
+
+
+class Outbox:
+    """Entries that wait or are pending."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._open: dict[int, Entry] = {}
+        self._by_key: dict[ResourceKey, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            self.add(entry)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._open.values()))
+
+    def add(self, entry: Entry) -> None:
+        """Take in an entry, or put it in the place of the one with its `seq`."""
+        self.remove(entry.seq)
+        self._open[entry.seq] = entry
+        siblings = self._by_key[entry.key]
+        siblings.append(entry)
+        siblings.sort(key=lambda sibling: sibling.seq)
+
+    def remove(self, seq: int) -> None:
+        """Let go of an entry, if it is here."""
+        entry = self._open.pop(seq, None)
+        if entry is not None:
+            self._by_key[entry.key].remove(entry)
+            if not self._by_key[entry.key]:
+                del self._by_key[entry.key]
+
+    def tidy(self, seq: int) -> None:
+        """Let go of an entry that neither waits nor is pending."""
+        entry = self._open.get(seq)
+        if entry is not None and not entry.waiting and not entry.shown:
+            self.remove(seq)
+
+    def get(self, seq: int) -> Entry | None:
+        """The entry with that `seq`, if it is still here."""
+        return self._open.get(seq)
+
+    def pending(self, key: ResourceKey) -> list[Pending]:
+        """What the view replays over this resource, in the order made."""
+        return [entry.pending for entry in self._by_key.get(key, ()) if entry.shown]
+
+    def pending_keys(self, type_name: str | None, scope: str | None) -> list[ResourceKey]:
+        """Resources with something pending, of a type or all, in a scope or all."""
+        return [
+            key
+            for key, entries in self._by_key.items()
+            if type_name in (None, key[0])
+            and any(entry.shown and scope in (None, entry.change.scope) for entry in entries)
+        ]
+
+    def shown_in(self, scope: str) -> list[Entry]:
+        """What the view replays in a scope, in the order made."""
+        found = [entry for entry in self._open.values() if entry.shown and entry.change.scope == scope]
+        return sorted(found, key=lambda entry: entry.seq)
+
+    def in_doubt(self, scope: str) -> bool:
+        """Whether a change of this scope was sent whose answer is not known, so that a delta may hold it already."""
+        return any(
+            entry.sent and entry.waiting and entry.shown and entry.change.scope == scope
+            for entry in self._open.values()
+        )
+
+    def waiting(self) -> list[Entry]:
+        """What has no outcome yet, in the order made."""
+        return sorted((entry for entry in self._open.values() if entry.waiting), key=lambda entry: entry.seq)
+
+    def has_waiting(self) -> bool:
+        """Whether any change has no outcome yet."""
+        return any(entry.waiting for entry in self._open.values())
+
+    @property
+    def waiting_count(self) -> int:
+        """How many changes have no outcome yet."""
+        return sum(entry.waiting for entry in self._open.values())
+
+    def oldest_ms(self) -> int | None:
+        """When the oldest change without an outcome was made."""
+        return min((entry.made_ms for entry in self._open.values() if entry.waiting), default=None)
+
+    def next_batch(self, current: str, max_changes: int, max_bytes: int) -> list[list[Entry]]:
+        """The next units to send: of one replica id, by number, within the limits; a group is one unit.
+
+        Ids that this replica had before come first: what was numbered under them was made first. A unit that
+        is over the limits by itself goes alone.
+        """
+        waiting = self.waiting()
+        if not waiting:
+            return []
+        first = next((entry for entry in waiting if entry.change.replica != current), waiting[0])
+        of_one = sorted(
+            (entry for entry in waiting if entry.change.replica == first.change.replica),
+            key=lambda entry: entry.change.n,
+        )
+        batch: list[list[Entry]] = []
+        count = size = 0
+        for unit in in_units(of_one):
+            count += len(unit)
+            size += sum(len(entry.body.encode()) + 1 for entry in unit)
+            if batch and (count > max_changes or size > max_bytes):
+                break
+            batch.append(unit)
+        return batch
+
+
+def in_units(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Entries by number → units that must not be divided: neighbours of one group, or a single change."""
+    units: list[list[Entry]] = []
+    for group, members in groupby(entries, key=lambda entry: entry.change.group):
+        if group is None:
+            units.extend([member] for member in members)
+        else:
+            units.append(list(members))
+    return units
+
+
+def stand_in(entry: Entry) -> str:
+    """What settles the number of a change that the server will not even read: a delete of nothing.
+
+    A gap would stop everything behind it (law 3).
+    """
+    change = entry.change
+    harmless = Change(
+        change.replica,
+        change.n,
+        change.scope,
+        change.type,
+        f"none-{change.replica}-{change.n}",
+        Op.DELETE,
+        change.stamp,
+    )
+    return encode_body(harmless)
+
+
+def encode_body(change: Change) -> str:
+    """A change as it is sent and kept."""
+    return canonical_json(encode_change(change)).decode()
+
+
+def encode_result(n: int, outcome: Outcome) -> str:
+    """An outcome as it is kept."""
+    return canonical_json(encode_outcome(n, outcome)).decode()
+
+
+def decode_result(text: str) -> Outcome:
+    """An outcome as it was kept."""
+    raw: Mapping[str, JsonValue] = json.loads(text)
+    return decode_outcome(raw)
+
+
+def decode_row(row: ChangeRow) -> Entry:
+    """An entry as the file has it. One that waits may have been sent before the process ended."""
+    change = decode_change(json.loads(row.body), row.replica)
+    if isinstance(change, MalformedChange):
+        raise FileUnusable(f"the file holds a change that cannot be read (number {row.n}): {change.message}")
+    outcome = None if row.outcome is None else decode_result(row.outcome)
+    return Entry(row.seq, change, row.body, row.made_ms, outcome, row.shown, sent=outcome is None)
+
+
+def all_of(units: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The entries of units, in order."""
+    return [entry for unit in units for entry in unit]

@@ -1,0 +1,80 @@
+"""Pull: brings scopes up to date, page by page, whenever somebody says that they may not be.
+
+Keeps tickets, so that "caught up since I asked" has an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from client_sdk.errors import Unreachable
+from client_sdk.feed import Feed
+from client_sdk.intake import Intake
+from client_sdk.replica import Replica
+from client_sdk.transport import Transport
+
+__all__ = ["Pull"]
+
+
+class Pull:
+    """`on_wanted` is called when a scope becomes due."""
+
+    def __init__(
+        self, replica: Replica, intake: Intake, transport: Transport, feed: Feed, on_wanted: Callable[[], None]
+    ) -> None:
+        self._replica = replica
+        self._intake = intake
+        self._transport = transport
+        self._feed = feed
+        self._on_wanted = on_wanted
+        self._ticket = 0
+        self._wanted: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    def want(self, scopes: Collection[str]) -> int:
+        """These scopes may be behind; returns the ticket for `done_since`."""
+        self._ticket += 1
+        self._wanted.update(dict.fromkeys(scopes, self._ticket))
+        self._on_wanted()
+        return self._ticket
+
+    def want_all(self) -> int:
+        """Every followed scope may be behind."""
+        return self.want(self._replica.followed())
+
+    def due(self) -> bool:
+        """Whether any followed scope is to be pulled."""
+        return bool(self._due())
+
+    def done_since(self, ticket: int) -> bool:
+        """Whether every followed scope was caught up at a moment after that ticket was given."""
+        return all(self._done.get(scope, 0) >= ticket for scope in self._replica.followed())
+
+    async def once(self) -> None:
+        """Pull one page of each due scope, as many as fit one request; raises `TransportError`."""
+        scopes = self._due()[: self._transport.limits.max_scopes]
+        if not scopes:
+            return
+        ticket = self._ticket
+        # Law 4 speaks of one replica id: of the oldest that still has something pending.
+        pulled_as = next((entry.change.replica for entry in self._replica.outbox), self._replica.id)
+        self._feed.hold(scopes)
+        try:
+            cursors = {scope: self._replica.scopes[scope].cursor for scope in scopes}
+            reply, round_trip_ms = await self._transport.pull(pulled_as, cursors)
+            await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
+            pages = {scope: page for scope, page in reply.pages.items() if scope in cursors}
+            if all(page.more and page.cursor == cursors[scope] for scope, page in pages.items()):
+                # Asking again at once would only spin.
+                raise Unreachable("the server's answer to a pull brought nothing and said that there is more")
+            for scope, page in pages.items():
+                applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page)
+                if applied and not page.more:
+                    self._done[scope] = ticket
+        finally:
+            await self._feed.release(scopes)
+
+    def _due(self) -> list[str]:
+        """Those that have waited longest first, so that none starves behind a busy one."""
+        due = [scope for scope in self._replica.followed() if self._wanted.get(scope, 0) > self._done.get(scope, 0)]
+        return sorted(due, key=lambda scope: (self._wanted[scope], scope))

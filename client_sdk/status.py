@@ -1,0 +1,27 @@
+"""What the user is told of his replica at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from client_sdk.sync_state import SyncState
+
+__all__ = ["Status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`pending`: changes without an outcome. `oldest_ms`: the age of the oldest of them, None if there is none.
+    `last_error`: a sentence, None once the server has answered again. `connected`: whether the server answered last.
+    `clock_offset_ms`: what the device's clock lacks to the server's. `clock_drift`: a sentence, if a stamp was shown
+    that lies too far ahead to be followed. `rejected`: changes kept with the reason (see `Client.rejected`).
+    """
+
+    state: SyncState
+    pending: int
+    oldest_ms: int | None
+    last_error: str | None
+    connected: bool
+    clock_offset_ms: int
+    clock_drift: str | None = None
+    rejected: int = 0

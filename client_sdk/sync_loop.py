@@ -1,0 +1,214 @@
+"""The sync loop: push, pull and live side by side, none waiting for another, each tried again for ever.
+
+Woken by the timer, by any contact with the server, and by a new write. No failure ends a loop: what fails is shown in
+the status, waited out with jittered back-off, and tried again. One failure and then silence is the most reported bug
+of this kind of software.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from client_sdk.backoff import Backoff, Timing
+from client_sdk.errors import Busy, Closed, Denied, SyncError, TransportError
+from client_sdk.feed import Feed
+from client_sdk.intake import Intake
+from client_sdk.live import Live
+from client_sdk.pull import Pull
+from client_sdk.pulse import Pulse
+from client_sdk.push import Push
+from client_sdk.replica import Replica
+from client_sdk.sync_state import SyncEvent, SyncState, next_state
+from client_sdk.transport import Transport
+
+__all__ = ["SyncLoop"]
+
+log = logging.getLogger(__name__)
+
+_UNEXPECTED: Final = "something unexpected went wrong here; the log says more"
+
+
+class SyncLoop:
+    """Between one replica and one server. `pulse` beats whenever something changed, here or in the replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        intake: Intake,
+        transport: Transport,
+        timing: Timing,
+        dice: random.Random,
+        pulse: Pulse,
+    ) -> None:
+        self._replica = replica
+        self._transport = transport
+        self._timing = timing
+        self._dice = dice
+        self._pulse = pulse
+        self._feed = Feed(replica, intake, lambda scopes: self._pull.want(scopes))
+        self._pull = Pull(replica, intake, transport, self._feed, self._judge)
+        self._push = Push(replica, intake, transport, self._feed, self._pull.want, lambda: self._live.watches_all())
+        self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._errors: dict[str, str] = {}
+        self._live_backoff = Backoff(timing, dice)
+        self._nudges = 0
+        self.state = SyncState.OFFLINE
+
+    @property
+    def last_error(self) -> str | None:
+        """Why something does not work at the moment, in a sentence."""
+        return next(iter(self._errors.values()), None)
+
+    def start(self) -> None:
+        """Begin, or go on after `pause`."""
+        if self._tasks:
+            return
+        self._happen(SyncEvent.RESUME)
+        self._pull.want_all()
+        self._tasks = [
+            asyncio.create_task(self._keep("push", self._push_ready, self._push.once), name="sync-push"),
+            asyncio.create_task(self._keep("pull", self._pull_ready, self._pull.once), name="sync-pull"),
+            asyncio.create_task(self._keep("live", _at_once, self._live.once, self._live_backoff), name="sync-live"),
+        ]
+
+    async def stop(self) -> None:
+        """End all traffic at once, whatever is under way; may be called twice."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def pause(self) -> None:
+        """Stop until `start`."""
+        self._happen(SyncEvent.PAUSE)
+        await self.stop()
+        self._errors.clear()
+
+    def nudge(self) -> None:
+        """Something may have got better (a network, a token): try at once."""
+        self._nudges += 1
+        self._pulse.beat()
+
+    def want(self, scope: str) -> None:
+        """This scope is to be pulled."""
+        self._pull.want([scope])
+
+    async def synced(self) -> None:
+        """Return once the outbox is empty and every followed scope has been caught up at a moment after that.
+
+        Raises `Closed` if the replica is closed meanwhile.
+        """
+        while True:
+            await self._until(lambda: not self._push.due())
+            await self._until(partial(self._pull.done_since, self._pull.want_all()))
+            if not self._push.due():
+                return
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        await self._pulse.until(lambda: self._replica.closed or condition())
+        if self._replica.closed:
+            raise Closed
+
+    async def _keep(
+        self,
+        name: str,
+        ready: Callable[[], Awaitable[None]],
+        once: Callable[[], Awaitable[None]],
+        backoff: Backoff | None = None,
+    ) -> None:
+        backoff = backoff or Backoff(self._timing, self._dice)
+        while True:
+            await ready()
+            try:
+                await once()
+            except Closed:
+                return
+            except SyncError as failure:
+                self._failed(name, failure)
+                await self._rest(name, backoff, failure)
+            except Exception as failure:
+                # A fault of the SDK or of a view: loud in the log, and still no reason to fall silent.
+                log.exception("the %s loop failed", name)
+                self._failed(name, SyncError(f"{_UNEXPECTED}: {failure!r}"))
+                await self._rest(name, backoff, failure)
+            else:
+                backoff.reset()
+                self._succeeded(name)
+
+    async def _push_ready(self) -> None:
+        await self._pulse.until(self._push.due)
+
+    async def _pull_ready(self) -> None:
+        while not self._pull.due():
+            flowed = self._live.watches_all()
+            wait_s = self._timing.poll_s if flowed else self._timing.poll_without_live_s
+
+            def anything(flowed: bool = flowed) -> bool:
+                return self._pull.due() or self._live.watches_all() != flowed
+
+            if not await self._pulse.until_or(anything, wait_s):
+                self._pull.want_all()
+
+    async def _rest(self, name: str, backoff: Backoff, failure: Exception) -> None:
+        """Wait; a nudge ends it early, and for push a new write, unless the server itself asked for the time."""
+        asked_s = failure.retry_after_s if isinstance(failure, Busy) else None
+        wait_s = backoff.next_s(asked_s)
+        log.debug("%s failed (%s); next attempt in %.2f s", name, failure, wait_s)
+        nudges, made = self._nudges, self._replica.made
+        # However many writes there are, attempts stay this far apart.
+        least_s = min(wait_s, self._timing.first_retry_s)
+        await asyncio.sleep(least_s)
+        if asked_s is not None:
+            await asyncio.sleep(wait_s - least_s)
+            return
+
+        def better() -> bool:
+            if self._nudges != nudges:
+                return True
+            return name == "push" and not isinstance(failure, Denied) and self._replica.made != made
+
+        await self._pulse.until_or(better, wait_s - least_s)
+
+    def _failed(self, name: str, failure: SyncError) -> None:
+        if self._errors.get(name) != failure.message:
+            log.info("%s: %s", name, failure.message)
+        self._errors[name] = failure.message
+        if isinstance(failure, TransportError) and not self._live.connected:
+            self._happen(SyncEvent.LOST)
+
+    def _succeeded(self, name: str) -> None:
+        self._errors.pop(name, None)
+        self._reached()
+        self._judge()
+
+    def _live_reached(self) -> None:
+        self._live_backoff.reset()
+        self._errors.pop("live", None)
+        self._reached()
+
+    def _reached(self) -> None:
+        was = self.state
+        self._happen(SyncEvent.REACHED)
+        if was is SyncState.OFFLINE and self.state is not was:
+            # The network is back: whoever rests has no reason to.
+            self.nudge()
+
+    def _judge(self) -> None:
+        complete = self._live.watches_all() and not self._pull.due()
+        self._happen(SyncEvent.CAUGHT_UP if complete else SyncEvent.FELL_BEHIND)
+
+    def _happen(self, event: SyncEvent) -> None:
+        before, self.state = self.state, next_state(self.state, event)
+        if self.state is not before:
+            log.info("%s → %s", before, self.state)
+        self._pulse.beat()
+
+
+async def _at_once() -> None:
+    return None

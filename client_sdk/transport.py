@@ -1,0 +1,183 @@
+"""HTTP and WebSocket to the server: messages out, messages in. The only file that knows status codes and headers.
+
+Every failure leaves here as one of `TransportError`; the loop decides by its class what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+
+from client_sdk.errors import Busy, Denied, Refused, TransportError, Unreachable
+from client_sdk.messages import (
+    Limits,
+    PullReply,
+    PushReply,
+    decode_pull_reply,
+    decode_push_reply,
+    encode_push,
+    parse,
+)
+from conflict_rules.values import JsonValue
+
+__all__ = ["LiveSocket", "Transport"]
+
+_REFUSED: Final = frozenset({400, 413, 422})
+"""Statuses that speak of this very message. Others, such as 404, speak of the server: no change is to blame."""
+_HEARTBEAT_S: Final = 20.0
+_CLOSING: Final = aiohttp.ClientWSTimeout(ws_close=1.0)
+"""A server that is gone does not hold up the end."""
+
+
+class Transport:
+    """One server. `token` may be replaced at any time; it counts from the next request on. `limits`: as last told."""
+
+    def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
+        self._base = url.rstrip("/") + "/sync/v1"
+        self.token = token
+        self.limits = Limits()
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close every connection; may be called twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def push(self, replica: str, schema: int, bodies: Sequence[str]) -> tuple[PushReply, int]:
+        """Send changes of one replica id; the reply, and the round trip in ms."""
+        raw, round_trip_ms = await self._post("push", encode_push(replica, schema, list(bodies)))
+        reply = decode_push_reply(raw, replica)
+        self.limits = reply.limits
+        return reply, round_trip_ms
+
+    async def pull(self, replica: str, cursors: Mapping[str, str | None]) -> tuple[PullReply, int]:
+        """Ask for what came after these cursors; the reply, and the round trip in ms."""
+        raw, round_trip_ms = await self._post(
+            "pull", json.dumps({"replica": replica, "scopes": dict(cursors)}).encode()
+        )
+        reply = decode_pull_reply(raw)
+        self.limits = reply.limits
+        return reply, round_trip_ms
+
+    @asynccontextmanager
+    async def live(self, replica: str) -> AsyncIterator[LiveSocket]:
+        """A live connection that has been welcomed; left, it is closed."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                websocket = await self._open().ws_connect(
+                    f"{self._base}/live",
+                    heartbeat=_HEARTBEAT_S,
+                    headers=self._headers(),
+                    max_msg_size=0,
+                    timeout=_CLOSING,
+                )
+        except aiohttp.WSServerHandshakeError as failure:
+            if failure.status in (401, 403):
+                raise Denied(_DENIED) from failure
+            raise Unreachable(f"the live connection was answered with HTTP {failure.status}") from failure
+        except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+            raise _unreachable(self._base, failure) from failure
+        socket = LiveSocket(websocket)
+        try:
+            hello: dict[str, JsonValue] = {"type": "hello", "replica": replica}
+            if self.token is not None:
+                hello["token"] = self.token
+            await socket.send(hello)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    socket.welcome = await socket.receive()
+            except TimeoutError as failure:
+                raise Unreachable("the live connection was opened, but not welcomed in time") from failure
+            if socket.welcome.get("type") != "welcome":
+                raise Unreachable(f"the live connection began with {socket.welcome.get('type')!r}, not a welcome")
+            yield socket
+        finally:
+            await websocket.close()
+
+    async def _post(self, path: str, body: bytes) -> tuple[Mapping[str, JsonValue], int]:
+        started = time.monotonic()
+        try:
+            async with self._open().post(
+                f"{self._base}/{path}", data=body, headers={"Content-Type": "application/json", **self._headers()}
+            ) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+            raise _unreachable(self._base, failure) from failure
+        if response.status != 200:
+            raise _problem(response, text)
+        return parse(text), int((time.monotonic() - started) * 1000)
+
+    def _headers(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self._session
+
+
+class LiveSocket:
+    """The live connection, as messages. `welcome`: the server's first."""
+
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+        self._websocket = websocket
+        self.welcome: Mapping[str, JsonValue] = {}
+
+    async def send(self, message: Mapping[str, JsonValue]) -> None:
+        """Raises `Unreachable` if the connection is gone."""
+        try:
+            await self._websocket.send_str(json.dumps(message))
+        except (aiohttp.ClientError, OSError) as failure:
+            raise Unreachable("the live connection broke") from failure
+
+    async def receive(self) -> Mapping[str, JsonValue]:
+        """The next message; raises `Unreachable` or `Denied` when there will be none."""
+        frame = await self._websocket.receive()
+        if frame.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            message = parse(frame.data)
+            if message.get("type") == "error" and message.get("code") == "unauthenticated":
+                raise Denied(str(message.get("message") or _DENIED))
+            return message
+        if self._websocket.close_code == 4401:
+            raise Denied(_DENIED)
+        raise Unreachable(f"the live connection ended (code {self._websocket.close_code})")
+
+
+_DENIED: Final = "the server does not accept this replica's token; give the client another one"
+
+
+def _problem(response: aiohttp.ClientResponse, text: bytes) -> TransportError:
+    """What an answer other than 200 means; RFC 9457 if it is syncd's."""
+    try:
+        problem = parse(text)
+    except Unreachable:
+        problem = {}
+    code = str(problem.get("code") or f"http_{response.status}")
+    sentence = str(problem.get("detail") or f"the server answered HTTP {response.status}")
+    if response.status in (401, 403):
+        return Denied(sentence if problem else _DENIED)
+    if response.status in (429, 503):
+        return Busy(sentence, _retry_after_s(response))
+    if response.status in _REFUSED:
+        return Refused(sentence, code)
+    return Unreachable(sentence)
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds only: a date would have to be read against a clock that may be wrong."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _unreachable(base: str, failure: BaseException) -> Unreachable:
+    reason = str(failure) or type(failure).__name__
+    return Unreachable(f"{base} cannot be reached: {reason}")
