@@ -7,6 +7,7 @@ from conflict_rules.field_merge import merge_fields
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.rule import Algebra, register_rule
 from conflict_rules.state import State
+from conflict_rules.values import same_value
 
 __all__ = ["Append"]
 
@@ -27,7 +28,7 @@ class Append:
 
 
 def _same_fact(state: State, change: Change) -> bool:
-    return all(name in state.fields and state.fields[name] == value for name, value in change.fields.items())
+    return all(name in state.fields and same_value(state.fields[name], value) for name, value in change.fields.items())
 
 
 APPEND = register_rule(Append())

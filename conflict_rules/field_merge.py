@@ -6,6 +6,7 @@ from conflict_rules.change import Change
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.stamp import Stamp
 from conflict_rules.state import Mark, Origin, State
+from conflict_rules.values import same_value
 
 __all__ = ["merge_fields"]
 
@@ -28,10 +29,12 @@ def merge_fields(state: State | None, change: Change, version: int) -> Merged:
     for name, value in change.fields.items():
         mark = state.marks.get(name)
         if mark is None or mark.seen_by(change) or change.stamp > mark.stamp:
+            if mark is not None and mark.stamp == change.stamp and same_value(state.fields[name], value):
+                continue  # This very change, told again: raising its stamp would let it win more than it did.
             fields[name] = value
             new_marks[name] = Mark(version, _above(change.stamp, mark))
             taken = True
-        elif state.fields[name] != value:
+        elif not same_value(state.fields[name], value):
             lost.append(name)
 
     if lost and len(lost) == len(change.fields):

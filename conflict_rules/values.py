@@ -24,6 +24,7 @@ __all__ = [
     "canonical_json",
     "clean_fields",
     "clean_value",
+    "same_value",
     "valid_id",
     "valid_replica",
     "valid_scope",
@@ -156,6 +157,11 @@ def clean_value(value: object, path: str = "value", depth: int = 0) -> JsonValue
 def canonical_json(value: JsonValue) -> bytes:
     """One spelling for equal values: sorted keys, no spaces, UTF-8 (after RFC 8785, for cleaned values)."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def same_value(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two cleaned values are the same JSON; Python's `==` alone takes True for 1."""
+    return one == other and canonical_json(one) == canonical_json(other)
 
 
 def _showable(text: str, length: int) -> str:
