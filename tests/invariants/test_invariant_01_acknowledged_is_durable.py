@@ -22,7 +22,7 @@ from conflict_rules import Stamp
 from conflict_rules.wire import decode_state
 from syncd.app import Resources, load_app
 from tests.sizes import SIZES
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, running_server
 
 APP = "syncd.apps.grassroots:app"
 MATCHES = 4
@@ -110,7 +110,7 @@ async def test_kill_9_loses_nothing_acknowledged_and_applies_nothing_twice(tmp_p
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed: {seed}")
     clients = [Client(f"client-{i}", random.Random(f"{seed}-{i}")) for i in range(SIZES.crash_clients)]
-    async with ServerProcess.running(APP, database=tmp_path / "syncd.db") as server:
+    async with running_server(tmp_path / "syncd.db", app=APP) as server:
         pids = await push_while_killing(server, clients, random.Random(seed))
     assert len(set(pids)) == SIZES.crash_kills + 1
     assert not [promise for client in clients for promise in client.broken_promises]
@@ -127,8 +127,8 @@ def check_ledger(database: Path, clients: list[Client]) -> None:
     """Every acknowledged number has its one row, with the outcome that was told; versions are used once each."""
     with sqlite3.connect(database) as connection:
         rows = connection.execute(
-            "select replicas.id, changes.n, changes.kind, changes.version, changes.scope"
-            " from changes join replicas on replicas.no = changes.replica_no"
+            "select replicas.id, changes.n, changes.kind, changes.version, scopes.name from changes"
+            " join replicas on replicas.no = changes.replica_no join scopes on scopes.no = changes.scope_no"
         ).fetchall()
         heads = dict(connection.execute("select name, version from scopes").fetchall())
     connection.close()
