@@ -49,25 +49,36 @@ def main() -> None:
     cli()
 
 
-@cli.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Options that go before a command."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"syncd {__version__}")
         raise typer.Exit
+
+
+@cli.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options that go before a command."""
 
 
 @cli.command(
     epilog="""
 [bold]Examples[/bold]
 
-  syncd serve                                    any type of resource, on http://127.0.0.1:8000
+Without an app, for any type of resource, on http://127.0.0.1:8000:
 
-  syncd serve syncd.apps.grassroots:app          the football app
+  [cyan]syncd serve[/cyan]
 
-  SYNCD_TOKEN=$(openssl rand -hex 24) syncd serve --host 0.0.0.0    for others than this machine
+The football app, in a file of your choice:
+
+  [cyan]syncd serve syncd.apps.grassroots:app --database club.db[/cyan]
+
+For other devices too, who must know the token:
+
+  [cyan]SYNCD_TOKEN=$(openssl rand -hex 24) syncd serve --host 0.0.0.0[/cyan]
 
 Every setting has an environment variable: SYNCD_HOST, SYNCD_PORT, SYNCD_DATABASE, SYNCD_TOKEN, SYNCD_LOG_LEVEL …
 """
@@ -97,9 +108,13 @@ def serve(
     epilog="""
 [bold]Examples[/bold]
 
-  syncd migrate --database club.db           bring the file to the newest schema
+Bring the file to the newest schema:
 
-  syncd migrate --database club.db --check   only say whether that is needed: exit code 1 if it is
+  [cyan]syncd migrate --database club.db[/cyan]
+
+Only say whether that is due (exit code 1 if it is):
+
+  [cyan]syncd migrate --database club.db --check[/cyan]
 """
 )
 def migrate(
@@ -117,6 +132,9 @@ def migrate(
 @cli.command()
 def demo() -> None:
     """Play a real match on two phones without signal, and hold the result against the record."""
+    from syncd.demo.main import run_demo
+
+    raise typer.Exit(run_demo())
 
 
 async def _serve(settings: Settings, app: App, as_json: bool) -> None:
@@ -197,7 +215,29 @@ def _banner(server: Server, url: str, as_json: bool) -> None:
 
 
 def _migrate(database: Path, *, check: bool, as_json: bool) -> None:
-    raise NotImplementedError
+    from syncd.errors import SchemaTooNew
+    from syncd.store import migrate as migrations
+
+    newest = migrations.head_revision()
+    found = migrations.schema_version(database)
+    if check:
+        if found is not None and found not in migrations.REVISIONS:
+            raise SchemaTooNew(f"the database {database} has the schema {found!r}, which this syncd does not know")
+        applied: list[str] = []
+    else:
+        applied = migrations.migrate(database)
+        found = newest
+    due = found != newest
+    if as_json:
+        facts = {"database": str(database.resolve()), "schema": found, "newest": newest, "applied": applied, "due": due}
+        sys.stdout.write(json.dumps({"event": "migrated", **facts}) + "\n")
+    elif due:
+        typer.echo(f"{database}: at {found or 'nothing'}, a migration to {newest} is due")
+    else:
+        done = f"applied {', '.join(applied)}" if applied else "nothing to do"
+        typer.echo(f"{database}: at {newest}, {done}")
+    if due:
+        raise typer.Exit(FAILED)
 
 
 def _settings(**given: object) -> Settings:

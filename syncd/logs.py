@@ -22,6 +22,9 @@ _SHARED: tuple[Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
+# aiosqlite's debug lines hold every statement with its values; alembic tells at info what it is made of.
+_QUIETER = {"aiosqlite": logging.INFO, "alembic": logging.WARNING}
+
 
 def configure_logging(level: str = "info", *, json: bool | None = None, stream: TextIO | None = None) -> None:
     """Send everything at `level` and above to `stream` (standard error).
@@ -57,6 +60,6 @@ def configure_logging(level: str = "info", *, json: bool | None = None, stream: 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # Its debug lines hold every statement with its values.
-    logging.getLogger("aiosqlite").setLevel("INFO")
+    for name, lowest in _QUIETER.items():
+        logging.getLogger(name).setLevel(max(lowest, root.level))
     logging.captureWarnings(True)

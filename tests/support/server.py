@@ -1,10 +1,10 @@
 """A real `syncd serve` process for tests: started on a free port, asked over HTTP, killed, and started again.
 
-    async with running_server(tmp_path / "club.db", app="syncd.apps.grassroots:app") as server:
-        server.url, server.pid, server.log_text()
-        await server.kill()      # kill -9
-        await server.start()     # the same port and file again
-        await server.stop()      # SIGTERM; returns the exit code
+async with running_server(tmp_path / "club.db", app="syncd.apps.grassroots:app") as server:
+    server.url, server.pid, server.log_text()
+    await server.kill()      # kill -9
+    await server.start()     # the same port and file again
+    await server.stop()      # SIGTERM; returns the exit code
 """
 
 from __future__ import annotations
