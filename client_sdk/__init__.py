@@ -23,6 +23,7 @@ from client_sdk.errors import (
     NotHere,
     Refused,
     SyncError,
+    TimedOut,
     TransportError,
     Unfit,
     Unreachable,
@@ -30,7 +31,7 @@ from client_sdk.errors import (
 from client_sdk.handles import ChangeHandle
 from client_sdk.status import Status
 from client_sdk.sync_state import SyncState
-from client_sdk.watch import WatchDelta
+from client_sdk.watch import Watch, WatchDelta
 
 __all__ = [
     "Busy",
@@ -50,9 +51,11 @@ __all__ = [
     "Status",
     "SyncError",
     "SyncState",
+    "TimedOut",
     "Timing",
     "TransportError",
     "Unfit",
     "Unreachable",
+    "Watch",
     "WatchDelta",
 ]

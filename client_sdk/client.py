@@ -17,6 +17,7 @@ from client_sdk.collections import DictCollection
 from client_sdk.errors import Closed, NoServer, Unfit
 from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
 from client_sdk.intake import Intake
+from client_sdk.messages import Limits
 from client_sdk.outbox import decode_row
 from client_sdk.pulse import Pulse
 from client_sdk.replica import Draft, GroupDraft, Replica
@@ -24,7 +25,7 @@ from client_sdk.status import Status
 from client_sdk.sync_loop import SyncLoop
 from client_sdk.sync_state import SyncState
 from client_sdk.transport import Transport
-from client_sdk.watch import WatchDelta, Watchers
+from client_sdk.watch import Watch, Watchers
 from conflict_rules import Change, Outcome
 from conflict_rules.values import JsonValue
 from syncd.app import App, Resource, Resources, new_id, open_app
@@ -84,7 +85,7 @@ class Client:
             raise
         self._replica = replica
         if self._transport is not None:
-            intake = Intake(replica, self._outcomes.tell, self._watchers.any, self._watchers.tell)
+            intake = Intake(replica, self._outcomes.tell, self._watchers.scopes, self._watchers.tell)
             self._loop = SyncLoop(replica, intake, self._transport, self._timing, self._dice, self._pulse)
             self._loop.start()
         return self
@@ -145,7 +146,7 @@ class Client:
         reset = self._group.set(draft)
         try:
             yield
-            await replica.commit_group(draft)
+            await replica.commit_group(draft, self._transport.limits if self._transport is not None else Limits())
         finally:
             draft.done = True
             self._group.reset(reset)
@@ -167,7 +168,7 @@ class Client:
         return Status(
             state=state,
             pending=outbox.waiting_count,
-            oldest_ms=None if oldest_ms is None else max(0, clock.now_ms() - oldest_ms),
+            oldest_ms=None if oldest_ms is None else max(0, self._now_ms() - oldest_ms),
             last_error=None if loop is None else loop.last_error,
             connected=state.connected,
             clock_offset_ms=clock.offset_ms,
@@ -200,7 +201,7 @@ class Client:
             raise NoServer
         await self._loop.synced()
 
-    def watch(self, scope: str) -> AsyncIterator[WatchDelta]:
+    def watch(self, scope: str) -> Watch:
         """What changes in the view of a scope through the network, from now until the client closes."""
         self._opened()
         return self._watchers.watch(scope)

@@ -43,6 +43,10 @@ class DeviceClock:
         """The time as the server would tell it, as far as that is known; in ms since 1970."""
         return self._now_ms() + self.offset_ms
 
+    def device_ms(self) -> int:
+        """The time as the device tells it; in ms since 1970."""
+        return self._now_ms()
+
     def tick(self) -> Stamp:
         """Mint the stamp of a change made now."""
         return self._clock.tick()

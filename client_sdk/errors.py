@@ -7,7 +7,8 @@ SyncError
   Unfit              a resource or a type does not fit the app, or an operation does not fit the moment
   LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable
   TransportError     no answer, or not the one hoped for; the sync loop tries again and shows it in the status
-    Unreachable      no network, no server, a timeout, or an answer that is not syncd's
+    Unreachable      no network, no server, or an answer that is not syncd's
+      TimedOut       the answer did not come in time; a smaller message may fare better
     Busy             the server asks to come back later (429, 503)
     Denied           no token, or not the right one (401, 403)
     Refused          the server will not take this message, however often it is sent (400, 413, 422)
@@ -29,6 +30,7 @@ __all__ = [
     "NotHere",
     "Refused",
     "SyncError",
+    "TimedOut",
     "TransportError",
     "Unfit",
     "Unreachable",
@@ -111,6 +113,12 @@ class Unreachable(TransportError):
     """No network, no server, a timeout, or an answer that is not syncd's, such as a captive portal's."""
 
     code = "unreachable"
+
+
+class TimedOut(Unreachable):
+    """The answer did not come in time."""
+
+    code = "timed_out"
 
 
 class Busy(TransportError):

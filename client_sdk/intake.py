@@ -7,7 +7,7 @@ change places in one commit, so that nothing is ever shown twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from client_sdk.local_store import ReplicaRow, ResourceRow, ScopeRow
@@ -26,7 +26,7 @@ Shown = dict[ResourceKey, State | None]
 
 
 class Intake:
-    """`on_shown(scope, states)` is told what changed in the view through the network; `watched(scope)` says whether
+    """`on_shown(scope, states)` is told what changed in the view through the network; `watched` says of which scopes
     anybody wants to know. `on_outcome(seq, outcome)` is told of each outcome once it is in the file.
     """
 
@@ -34,13 +34,14 @@ class Intake:
         self,
         replica: Replica,
         on_outcome: Callable[[int, Outcome], None],
-        watched: Callable[[str], bool],
-        on_shown: Callable[[str, list[State]], None],
+        watched: Callable[[], Collection[str]],
+        on_shown: Callable[[str, Sequence[State]], None],
     ) -> None:
         self._replica = replica
         self._on_outcome = on_outcome
         self._watched = watched
         self._on_shown = on_shown
+        self._settled_before_reset: dict[str, set[int]] = {}
 
     async def apply_page(self, scope: str, sent_cursor: str | None, pulled_as: str, page: Page) -> bool:
         """Apply a page that was pulled from `sent_cursor` under the replica id `pulled_as`.
@@ -58,20 +59,23 @@ class Intake:
             if page.reset:
                 # What is held stays in sight until the new snapshot is complete; what it did not meet goes then.
                 row = replace(row, version=0, generation=row.generation + 1, resetting=True)
+                self._settled_before_reset[scope] = self._settled_in(scope)
             ends_reset = row.resetting and not page.more
+            # Settled in a past that the server may no longer have: their versions say nothing of this snapshot, which
+            # is what is left of them.
+            past = self._settled_before_reset.get(scope, self._settled_in(scope)) if ends_reset else set()
             version = max([row.version, *(state.version for state, _ in page.states)])
             row = replace(row, cursor=page.cursor, version=version, resetting=row.resetting and page.more)
             origins = _origins(page.states)
 
             def is_held(entry: Entry) -> bool:
-                if is_settled_by_page(entry.change, pulled_as, page.settled):
-                    return True
-                if ends_reset and not entry.waiting:
-                    # Settled in a past that the server may no longer have; the snapshot is what is left of it.
+                if entry.seq in past or is_settled_by_page(entry.change, pulled_as, page.settled):
                     return True
                 return is_included(entry.change, entry.outcome, version, origins)
 
             await self._take_in(row, page.states, is_held, purge=ends_reset)
+            if ends_reset:
+                self._settled_before_reset.pop(scope, None)
 
         await self._replica.write(commit)
         return applied
@@ -209,7 +213,7 @@ class Intake:
         replica = self._replica
         held = [entry for entry in replica.outbox.shown_in(row.name) if is_held(entry)]
         keys = {(state.type, state.id) for state, _ in states} | {entry.key for entry in held}
-        if purge and self._watched(row.name):
+        if purge and row.name in self._watched():
             keys |= {(known.type, known.id) for known in await replica.store.resources(None, row.name)}
         before = await self._look(keys)
         replica.clock.take_note(_stamps(state for state, _ in states))
@@ -267,14 +271,19 @@ class Intake:
         replica.row = row
         replica.rejected_count = await replica.store.count_rejected()
         for entry in entries:
-            replica.outbox.add(entry)
+            known = replica.outbox.get(entry.seq)
+            if known is not None:
+                known.become(entry)
+            else:
+                replica.outbox.add(entry)
+
+    def _settled_in(self, scope: str) -> set[int]:
+        return {entry.seq for entry in self._replica.outbox.shown_in(scope) if not entry.waiting}
 
     async def _look(self, keys: Iterable[ResourceKey]) -> dict[str, Shown]:
         """What watched scopes show of these resources."""
-        if not any(self._watched(scope) for scope in self._replica.scopes):
-            return {}
-        found: dict[str, Shown] = {scope: {} for scope in self._replica.scopes if self._watched(scope)}
-        for key in keys:
+        found: dict[str, Shown] = {scope: {} for scope in self._watched()}
+        for key in keys if found else ():
             _, _, shown = await self._replica.look(key)
             for scope, states in found.items():
                 states[key] = shown if shown is not None and shown.scope == scope else None

@@ -103,10 +103,12 @@ class Live:
                 for scope, cursor in decode_standings(message).items():
                     if scope not in self._asked:
                         continue
-                    if cursor is not None:
-                        await self._intake.adopt_cursor(scope, self._asked[scope], cursor)
                     self._watching.add(scope)
-                    self._pull.want([scope])
+                    if cursor is None or not await self._intake.adopt_cursor(scope, self._asked[scope], cursor):
+                        self._pull.want([scope])
+                    else:
+                        # Up to date; a pull still says what became of changes whose answer was lost (law 4).
+                        self._pull.check([scope])
                 self._on_progress()
             case "pull":
                 scopes = message.get("scopes")

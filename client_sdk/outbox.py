@@ -64,6 +64,11 @@ class Entry:
         outcome = None if self.outcome is None else encode_result(self.change.n, self.outcome)
         return ChangeRow(self.seq, self.change.replica, self.change.n, self.body, self.made_ms, outcome, self.shown)
 
+    def become(self, other: Entry) -> None:
+        """Take on the number and fate of `other`, which has the same `seq`: whoever holds this one sees it change."""
+        self.change, self.body = other.change, other.body
+        self.outcome, self.shown, self.sent = other.outcome, other.shown, other.sent
+
     def made_anew(self, replica: str, n: int, base: int) -> Entry:
         """The same intent under another replica id and number. Its stamp keeps its time, and names the new replica."""
         change = replace(

@@ -6,18 +6,23 @@ Keeps tickets, so that "caught up since I asked" has an answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Final
 
-from client_sdk.errors import Unreachable
+from client_sdk.errors import TimedOut, Unreachable
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
+from client_sdk.portion import Portion
 from client_sdk.replica import Replica
 from client_sdk.transport import Transport
 
 __all__ = ["Pull"]
 
+_PAGE_BYTES: Final = 48 * 1024
+"""What a server puts into a page that names no limit."""
+
 
 class Pull:
-    """`on_wanted` is called when a scope becomes due."""
+    """`on_wanted` is called whenever a scope becomes due."""
 
     def __init__(
         self, replica: Replica, intake: Intake, transport: Transport, feed: Feed, on_wanted: Callable[[], None]
@@ -27,24 +32,32 @@ class Pull:
         self._transport = transport
         self._feed = feed
         self._on_wanted = on_wanted
+        self._portion = Portion()
         self._ticket = 0
         self._wanted: dict[str, int] = {}
+        self._behind: dict[str, int] = {}
         self._done: dict[str, int] = {}
 
-    def want(self, scopes: Collection[str]) -> int:
-        """These scopes may be behind; returns the ticket for `done_since`."""
+    def want(self, scopes: Collection[str]) -> None:
+        """These scopes are behind, or were never caught up."""
+        self.check(scopes)
+        self._behind.update(dict.fromkeys(scopes, self._ticket))
+        self._on_wanted()
+
+    def check(self, scopes: Collection[str]) -> int:
+        """See whether these scopes are up to date; returns the ticket for `done_since`."""
         self._ticket += 1
         self._wanted.update(dict.fromkeys(scopes, self._ticket))
         self._on_wanted()
         return self._ticket
 
-    def want_all(self) -> int:
-        """Every followed scope may be behind."""
-        return self.want(self._replica.followed())
-
     def due(self) -> bool:
         """Whether any followed scope is to be pulled."""
         return bool(self._due())
+
+    def behind(self) -> bool:
+        """Whether any followed scope is known to be behind, rather than only to be checked."""
+        return any(self._behind.get(scope, 0) > self._done.get(scope, 0) for scope in self._replica.followed())
 
     def done_since(self, ticket: int) -> bool:
         """Whether every followed scope was caught up at a moment after that ticket was given."""
@@ -58,10 +71,14 @@ class Pull:
         ticket = self._ticket
         # Law 4 speaks of one replica id: of the oldest that still has something pending.
         pulled_as = next((entry.change.replica for entry in self._replica.outbox), self._replica.id)
+        limit_bytes = self._portion.within(_PAGE_BYTES)
         self._feed.hold(scopes)
         try:
             cursors = {scope: self._replica.scopes[scope].cursor for scope in scopes}
-            reply, round_trip_ms = await self._transport.pull(pulled_as, cursors)
+            reply, round_trip_ms = await self._transport.pull(
+                pulled_as, cursors, limit_bytes if limit_bytes < _PAGE_BYTES else None
+            )
+            self._portion.came(_PAGE_BYTES)
             await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
             pages = {scope: page for scope, page in reply.pages.items() if scope in cursors}
             if all(page.more and page.cursor == cursors[scope] for scope, page in pages.items()):
@@ -71,6 +88,9 @@ class Pull:
                 applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page)
                 if applied and not page.more:
                     self._done[scope] = ticket
+        except TimedOut:
+            self._portion.came_late(_PAGE_BYTES)
+            raise
         finally:
             await self._feed.release(scopes)
 

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from client_sdk.errors import Busy, Refused, Unreachable
+from client_sdk.errors import Busy, Refused, TimedOut, Unreachable
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
+from client_sdk.messages import Limits
 from client_sdk.outbox import Entry, all_of, stand_in
+from client_sdk.portion import Portion
 from client_sdk.replica import Replica
 from client_sdk.transport import Transport
 from conflict_rules import Kind
@@ -43,6 +45,7 @@ class Push:
         self._feed = feed
         self._want = want
         self._deltas_flow = deltas_flow
+        self._portion = Portion()
 
     def due(self) -> bool:
         """Whether anything waits."""
@@ -51,40 +54,43 @@ class Push:
     async def once(self) -> None:
         """Send the next batch; raises `TransportError`, with everything that was not answered still waiting."""
         limits = self._transport.limits
-        units = self._replica.outbox.next_batch(
-            self._replica.id, limits.max_changes, limits.max_body_bytes - _ENVELOPE_BYTES
-        )
-        if units:
+        most_bytes = _room(limits)
+        units = self._replica.outbox.next_batch(self._replica.id, limits.max_changes, self._portion.within(most_bytes))
+        if not units:
+            return
+        try:
             await self._send(units)
+        except TimedOut:
+            self._portion.came_late(most_bytes)
+            raise
+        self._portion.came(most_bytes)
 
     async def _send(self, units: Sequence[Sequence[Entry]]) -> None:
         entries = all_of(units)
         scopes = {entry.change.scope for entry in entries}
-        doubtful = [entry for entry in entries if entry.sent]
+        doubtful = {entry.seq for entry in entries if entry.sent}
+        refused: Refused | None = None
         self._feed.hold(scopes)
         try:
             for entry in entries:
                 entry.sent = True
-            moved = await self._exchange(entries)
+            if not await self._exchange(entries):
+                raise Busy("the server settled none of the changes that were sent")
         except Refused as refusal:
             # Nothing of this message was applied; what was sent before it may have been.
             for entry in entries:
-                entry.sent = entry in doubtful
-            refused: Refused | None = refusal
-        else:
-            refused = None
-            if not moved:
-                raise Busy("the server settled none of the changes that were sent")
+                entry.sent = entry.seq in doubtful
+            refused = refusal
         finally:
             await self._feed.release(scopes)
-        if refused is not None:
-            if len(units) > 1:
-                await self._send(units[: len(units) // 2])
-                await self._send(units[len(units) // 2 :])
-            else:
-                await self._stand_in(entries, refused)
-        elif not self._deltas_flow():
-            self._want(scopes)
+        if refused is None:
+            if not self._deltas_flow():
+                self._want(scopes)
+        elif len(units) > 1:
+            await self._send(units[: len(units) // 2])
+            await self._send(units[len(units) // 2 :])
+        else:
+            await self._stand_in(entries, refused)
 
     async def _exchange(self, entries: Sequence[Entry]) -> bool:
         replica_id = entries[0].change.replica
@@ -96,15 +102,25 @@ class Push:
 
     async def _stand_in(self, entries: Sequence[Entry], refusal: Refused) -> None:
         """Settle the numbers of what the server will not read, so that there is no gap, and keep it as rejected."""
-        try:
-            reply, _ = await self._transport.push(
-                entries[0].change.replica, self._replica.app.version, [stand_in(entry) for entry in entries]
-            )
-        except Refused:
-            # Then the change is not to blame, and nothing is taken from the queue.
-            raise Unreachable(f"the server refuses every message: {refusal.message}") from refusal
-        settled = {answer.n for answer in reply.answers if answer.outcome.kind is not Kind.RETRY_LATER}
-        if any(entry.change.n not in settled for entry in entries):
-            raise Busy(f"the server refused a change, and its number could not be settled yet: {refusal.message}")
-        log.warning("the server will not read change %d: %s", entries[0].change.n, refusal.message)
-        await self._intake.reject(entries, refusal.problem_code, refusal.message)
+        limits = self._transport.limits
+        # One by one they are small, but the group they stand for may have been over the limits.
+        at_once = max(1, min(limits.max_changes, _room(limits) // 1024))
+        for start in range(0, len(entries), at_once):
+            part = entries[start : start + at_once]
+            try:
+                reply, _ = await self._transport.push(
+                    part[0].change.replica, self._replica.app.version, [stand_in(entry) for entry in part]
+                )
+            except Refused:
+                # Then the change is not to blame, and nothing is taken from the queue.
+                raise Unreachable(f"the server refuses every message: {refusal.message}") from refusal
+            settled = {answer.n for answer in reply.answers if answer.outcome.kind is not Kind.RETRY_LATER}
+            if any(entry.change.n not in settled for entry in part):
+                raise Busy(f"the server refuses a change and cannot settle its number yet: {refusal.message}")
+            log.warning("the server will not read change %d: %s", part[0].change.n, refusal.message)
+            await self._intake.reject(part, refusal.problem_code, refusal.message)
+
+
+def _room(limits: Limits) -> int:
+    """Bytes for the changes themselves."""
+    return max(_ENVELOPE_BYTES, limits.max_body_bytes - _ENVELOPE_BYTES)

@@ -17,6 +17,7 @@ from pathlib import Path
 from client_sdk.device_clock import DeviceClock
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.local_store import LocalStore, ReplicaRow, ResourceRow, ScopeRow
+from client_sdk.messages import Limits
 from client_sdk.outbox import Entry, Outbox, ResourceKey, decode_row
 from client_sdk.rebase import Pending, base_of, show
 from conflict_rules import Change, InvalidValue, Op, Stamp, State, rule_by_name
@@ -253,10 +254,15 @@ class Replica:
 
         return await self._make(draft, group)
 
-    async def commit_group(self, group: GroupDraft) -> None:
-        """Make everything drafted in the group a change, in one local commit."""
+    async def commit_group(self, group: GroupDraft, limits: Limits) -> None:
+        """Make everything drafted in the group a change, in one local commit; raises `Unfit` if it is too large."""
 
         async def commit() -> None:
+            if len(group.drafts) > limits.max_changes:
+                raise Unfit(
+                    f"a group of {len(group.drafts)} changes is more than the server takes at once "
+                    f"({limits.max_changes}); nothing of it was done, divide it"
+                )
             if group.drafts:
                 await self._queue(group.drafts, group.name if len(group.drafts) > 1 else None)
             group.done = True
@@ -298,7 +304,7 @@ class Replica:
         entries: list[Entry] = []
         for index, draft in enumerate(drafts):
             change = self._change(draft, self.row.next_n + index, self.clock.tick(), group)
-            entries.append(Entry.of(self._next_seq + index, change, self.clock.now_ms()))
+            entries.append(Entry.of(self._next_seq + index, change, self.clock.device_ms()))
         row = self.with_clock(replace(self.row, next_n=self.row.next_n + len(entries)))
         new_scopes = self._to_follow({draft.scope for draft in drafts})
         async with self.store.transaction():

@@ -70,7 +70,7 @@ class SyncLoop:
         if self._tasks:
             return
         self._happen(SyncEvent.RESUME)
-        self._pull.want_all()
+        self._pull.want(self._replica.followed())
         self._tasks = [
             asyncio.create_task(self._keep("push", self._push_ready, self._push.once), name="sync-push"),
             asyncio.create_task(self._keep("pull", self._pull_ready, self._pull.once), name="sync-pull"),
@@ -106,7 +106,7 @@ class SyncLoop:
         """
         while True:
             await self._until(lambda: not self._push.due())
-            await self._until(partial(self._pull.done_since, self._pull.want_all()))
+            await self._until(partial(self._pull.done_since, self._pull.check(self._replica.followed())))
             if not self._push.due():
                 return
 
@@ -153,7 +153,7 @@ class SyncLoop:
                 return self._pull.due() or self._live.watches_all() != flowed
 
             if not await self._pulse.until_or(anything, wait_s):
-                self._pull.want_all()
+                self._pull.check(self._replica.followed())
 
     async def _rest(self, name: str, backoff: Backoff, failure: Exception) -> None:
         """Wait; a nudge ends it early, and for push a new write, unless the server itself asked for the time."""
@@ -200,7 +200,7 @@ class SyncLoop:
             self.nudge()
 
     def _judge(self) -> None:
-        complete = self._live.watches_all() and not self._pull.due()
+        complete = self._live.watches_all() and not self._pull.behind()
         self._happen(SyncEvent.CAUGHT_UP if complete else SyncEvent.FELL_BEHIND)
 
     def _happen(self, event: SyncEvent) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 import aiohttp
 
-from client_sdk.errors import Busy, Denied, Refused, TransportError, Unreachable
+from client_sdk.errors import Busy, Denied, Refused, TimedOut, TransportError, Unreachable
 from client_sdk.messages import (
     Limits,
     PullReply,
@@ -59,11 +59,14 @@ class Transport:
         self.limits = reply.limits
         return reply, round_trip_ms
 
-    async def pull(self, replica: str, cursors: Mapping[str, str | None]) -> tuple[PullReply, int]:
+    async def pull(
+        self, replica: str, cursors: Mapping[str, str | None], limit_bytes: int | None
+    ) -> tuple[PullReply, int]:
         """Ask for what came after these cursors; the reply, and the round trip in ms."""
-        raw, round_trip_ms = await self._post(
-            "pull", json.dumps({"replica": replica, "scopes": dict(cursors)}).encode()
-        )
+        request: dict[str, JsonValue] = {"replica": replica, "scopes": dict(cursors)}
+        if limit_bytes is not None:
+            request["limit_bytes"] = limit_bytes
+        raw, round_trip_ms = await self._post("pull", json.dumps(request).encode())
         reply = decode_pull_reply(raw)
         self.limits = reply.limits
         return reply, round_trip_ms
@@ -179,5 +182,7 @@ def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _unreachable(base: str, failure: BaseException) -> Unreachable:
+    if isinstance(failure, TimeoutError):
+        return TimedOut(f"{base} did not answer in time")
     reason = str(failure) or type(failure).__name__
     return Unreachable(f"{base} cannot be reached: {reason}")

@@ -5,14 +5,14 @@ A slow watcher costs bounded memory: changes of one resource replace each other 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakSet
 
 from client_sdk.pulse import Pulse
 from conflict_rules import State
 
-__all__ = ["WatchDelta", "Watchers"]
+__all__ = ["Watch", "WatchDelta", "Watchers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,67 +23,64 @@ class WatchDelta:
     states: tuple[State, ...]
 
 
-class _Watcher:
-    def __init__(self, scope: str) -> None:
-        self._scope = scope
+class Watch:
+    """One watcher's deltas, from the moment it was made until the client closes: `async for delta in watch`."""
+
+    def __init__(self, scope: str, *, ended: bool) -> None:
+        self.scope = scope
         self._waiting: dict[tuple[str, str], State] = {}
         self._pulse = Pulse()
-        self._closed = False
+        self._ended = ended
 
-    def put(self, states: Iterable[State]) -> None:
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> WatchDelta:
+        await self._pulse.until(lambda: bool(self._waiting) or self._ended)
+        if not self._waiting:
+            raise StopAsyncIteration
+        waiting, self._waiting = self._waiting, {}
+        return WatchDelta(self.scope, tuple(waiting.values()))
+
+    def put(self, states: Sequence[State]) -> None:
+        """These are shown differently now."""
         for state in states:
             key = (state.type, state.id)
             self._waiting.pop(key, None)
             self._waiting[key] = state
         self._pulse.beat()
 
-    def close(self) -> None:
-        self._closed = True
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
         self._pulse.beat()
-
-    async def next(self) -> WatchDelta | None:
-        await self._pulse.until(lambda: bool(self._waiting) or self._closed)
-        if not self._waiting:
-            return None
-        waiting, self._waiting = self._waiting, {}
-        return WatchDelta(self._scope, tuple(waiting.values()))
 
 
 class Watchers:
-    """Everybody who watches."""
+    """Everybody who watches; who has let go of his `Watch` is forgotten."""
 
     def __init__(self) -> None:
-        self._by_scope: dict[str, set[_Watcher]] = defaultdict(set)
+        self._watches: WeakSet[Watch] = WeakSet()
         self._closed = False
 
-    def any(self, scope: str) -> bool:
-        """Whether anybody watches this scope."""
-        return bool(self._by_scope.get(scope))
+    def watch(self, scope: str) -> Watch:
+        """A watch from this moment on."""
+        watch = Watch(scope, ended=self._closed)
+        self._watches.add(watch)
+        return watch
 
-    def tell(self, scope: str, states: Iterable[State]) -> None:
-        """These are shown differently now."""
-        states = list(states)
-        for watcher in self._by_scope.get(scope, ()):
-            watcher.put(states)
+    def scopes(self) -> set[str]:
+        """The scopes that somebody watches."""
+        return {watch.scope for watch in self._watches}
 
-    def watch(self, scope: str) -> AsyncIterator[WatchDelta]:
-        """Deltas from this moment on, until the client closes."""
-        watcher = _Watcher(scope)
-        self._by_scope[scope].add(watcher)
-        if self._closed:
-            watcher.close()
-        return self._deltas(scope, watcher)
-
-    async def _deltas(self, scope: str, watcher: _Watcher) -> AsyncIterator[WatchDelta]:
-        try:
-            while (delta := await watcher.next()) is not None:
-                yield delta
-        finally:
-            self._by_scope[scope].discard(watcher)
+    def tell(self, scope: str, states: Sequence[State]) -> None:
+        """These are shown differently now in a scope."""
+        for watch in self._watches:
+            if watch.scope == scope:
+                watch.put(states)
 
     def close(self) -> None:
-        """End every iteration once what waits is read."""
+        """End every watch, once what waits is read."""
         self._closed = True
-        for watchers in self._by_scope.values():
-            for watcher in watchers:
-                watcher.close()
+        for watch in self._watches:
+            watch.end()
