@@ -1,0 +1,84 @@
+"""How a copy of the match stands, and in what it differs from the record. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conflict_rules import JsonValue, State
+from syncd.app import App, Resources
+from syncd.demo.beats import Moment
+from syncd.demo.script import Script
+
+__all__ = ["Copy", "Goal", "Line", "copy_of", "differences", "official_goals", "timeline"]
+
+Goal = tuple[int, int, str, str, bool]
+"""(minute, added, the side that gets it, the scorer, whether it was an own goal)."""
+
+Line = tuple[int, int, str, str, str]
+"""(minute, added, kind, the side of the player, the player): one event of a timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The match as one place has it. `resources`: by (type, id). `score`: what the app's view makes of them there."""
+
+    place: str
+    resources: Mapping[tuple[str, str], Mapping[str, JsonValue]]
+    score: Mapping[str, Any]
+
+
+def copy_of(place: str, app: App, states: Iterable[State]) -> Copy:
+    """A copy from states, tombstones among them; the score is counted here."""
+    living = [state for state in states if state.deleted is None]
+    view = app.views["score"]
+    score: Any = view.function(Resources.from_states(app, living))
+    return Copy(place, {(state.type, state.id): _fields(app, state) for state in living}, score)
+
+
+def timeline(events: Iterable[Mapping[str, Any]]) -> list[Line]:
+    """Events by their fields, in match order."""
+    return sorted(
+        (event["minute"], event["added"], event["kind"], event["team"], event["player"] or "") for event in events
+    )
+
+
+def official_goals(script: Script) -> list[Goal]:
+    """The goals as published, in match order."""
+    return sorted((goal.minute, goal.added, goal.team, goal.player, goal.own_goal) for goal in script.record.goals)
+
+
+def differences(copy: Copy, script: Script) -> Sequence[str]:
+    """In what the copy differs from the record, each in a few words; empty if it is right."""
+    wrong: list[str] = []
+    score = (copy.score["home"], copy.score["away"])
+    official = (script.record.home, script.record.away)
+    if score != official:
+        wrong.append(f"the score is {score[0]}-{score[1]}, not {official[0]}-{official[1]}")
+    goals = Counter(
+        (goal["minute"], goal["added"], goal["team"], goal["player"], goal["own_goal"]) for goal in copy.score["goals"]
+    )
+    recorded = Counter(official_goals(script))
+    wrong += [f"no goal at {_goal(goal)}" for goal in (recorded - goals).elements()]
+    wrong += [f"a goal at {_goal(goal)} that the record does not have" for goal in (goals - recorded).elements()]
+    if not wrong:
+        events = Counter(timeline(fields for (kind, _), fields in copy.resources.items() if kind == "event"))
+        logged = Counter(timeline(event.to_fields() for event in script.events))
+        wrong += [f"{_line(line)} is missing" for line in (logged - events).elements()]
+        wrong += [f"{_line(line)} did not happen" for line in (events - logged).elements()]
+    return wrong
+
+
+def _fields(app: App, state: State) -> Mapping[str, JsonValue]:
+    model = app.types[state.type].model
+    return state.fields if model is None else model.from_fields(state.id, state.fields).to_fields()
+
+
+def _goal(goal: Goal) -> str:
+    return f"{Moment(goal[0], goal[1])} by {goal[3]}"
+
+
+def _line(line: Line) -> str:
+    return f"{Moment(line[0], line[1])} {line[2]} by {line[4]}"
