@@ -1,0 +1,59 @@
+# Every target works in a fresh clone: what is missing is set up first, in .venv, and again when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# Two workers: most tests wait for processes and disks as often as they compute.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve check format-check format lint types imports test full wheel clean
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv, with syncd and the tools of its development
+
+demo: $(READY) ## Play a real match on two phones without signal, and hold it against the record
+	$(BIN)/syncd demo
+
+serve: $(READY) ## Start a server with the football app on http://127.0.0.1:8000
+	$(BIN)/syncd serve syncd.apps.grassroots:app
+
+check: format-check lint types imports test ## Everything that CI checks: format, lint, types, import direction, tests
+
+format-check: $(READY) ## Is everything formatted?
+	$(BIN)/ruff format --check .
+
+lint: $(READY) ## Look for mistakes in the source
+	$(BIN)/ruff check .
+
+types: $(READY) ## Check types, strictly, in all three packages
+	$(BIN)/mypy
+
+imports: $(READY) ## Do imports point one way? (docs/architecture.md)
+	$(BIN)/lint-imports
+
+test: $(READY) ## Run the tests; warnings are errors
+	$(PYTEST)
+
+full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes long
+	SYNCD_TEST_SIZES=full $(PYTEST)
+
+format: $(READY) ## Format the source, and put right what can be put right by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean: ## Remove what was made here, .venv too; databases are left alone
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "syncd needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
