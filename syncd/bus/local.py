@@ -13,20 +13,20 @@ class LocalBus:
     """Delivers at once, in the order of publication."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: dict[object, Listener] = {}
 
     def publish(self, scope: str, version: int) -> None:
         """See `Bus.publish`."""
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._listeners.values()):
             listener(scope, version)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """See `Bus.subscribe`."""
-        self._listeners.append(listener)
+        subscription = object()
+        self._listeners[subscription] = listener
 
         def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            self._listeners.pop(subscription, None)
 
         return unsubscribe
 

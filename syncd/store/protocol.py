@@ -4,7 +4,7 @@ An adapter knows rows and bytes. It does not merge, number or encode anything: t
 few large calls, and gets back what it stored, unchanged. An adapter translates its driver's errors to
 `syncd.errors.StoreError` at its own edge.
 
-The contract, which `tests/conformance/test_store.py` holds every adapter to:
+The contract, to which `tests/conformance/test_store_*.py` hold every adapter:
 
 - **Durable.** When `Transaction.commit` has returned, a kill -9 of everything loses nothing of it (invariant 1).
 - **Atomic.** A transaction that is left without a commit, or whose commit raises, leaves no trace.

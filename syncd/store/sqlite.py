@@ -50,18 +50,31 @@ class SqliteTransaction:
     def __init__(self, writer: SqliteConnection, incarnation_no: int) -> None:
         self._writer = writer
         self._incarnation_no = incarnation_no
+        self._begun = False
 
     async def load(self, wanted: Wanted) -> Loaded:
         """See `Transaction.load`."""
+        self._begun = True
         return await self._writer.run(_in_write, read_wanted, wanted)
 
     async def scan(self, scope: str) -> Sequence[StateRow]:
         """See `Transaction.scan`."""
+        self._begun = True
         return await self._writer.run(_in_write, read_scope, scope)
 
     async def commit(self, commit: Commit) -> None:
         """See `Transaction.commit`."""
+        self._begun = True
         await self._writer.run(write_commit, commit, self._incarnation_no)
+        self._begun = False
+
+    async def end(self) -> None:
+        """Roll back what was not committed.
+
+        What a cancelled caller left behind on the writer's thread is done before this, and so ends with it.
+        """
+        if self._begun:
+            await self._writer.rollback()
 
 
 class SqliteSnapshot:
@@ -153,11 +166,11 @@ class SqliteStore:
     ) -> AsyncIterator[SqliteTransaction]:
         """See `Store.transaction`. All transactions run one after the other, whatever they name."""
         async with self._writing:
+            transaction = SqliteTransaction(self._writer, self._incarnation_no)
             try:
-                yield SqliteTransaction(self._writer, self._incarnation_no)
+                yield transaction
             finally:
-                # Work that a cancelled caller left behind on the writer's thread comes before this, and ends with it.
-                await self._writer.rollback()
+                await transaction.end()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:

@@ -76,11 +76,12 @@ class SqliteConnection:
         if self._closed:
             return
         self._closed = True
-        thread = self._connection._thread
-        with translated_errors():
-            await self._connection.close()
-        # It has answered for the last time, so this takes no time; without it the thread may outlive the event loop.
-        thread.join()
+        try:
+            with translated_errors():
+                await self._connection.close()
+        finally:
+            # It has given its last answer, so this takes no time; without it the thread could outlive the event loop.
+            self._connection._thread.join()
 
 
 def _prepare_writer(connection: sqlite3.Connection) -> None:
