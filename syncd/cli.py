@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -129,12 +130,44 @@ def migrate(
         _migrate(settings.database, check=check, as_json=as_json)
 
 
-@cli.command()
-def demo() -> None:
-    """Play a real match on two phones without signal, and hold the result against the record."""
-    from syncd.demo.main import run_demo
+@cli.command(
+    epilog="""
+[bold]Examples[/bold]
 
-    raise typer.Exit(run_demo())
+The final of 2022, in about fifteen seconds:
+
+  [cyan]syncd demo[/cyan]
+
+Another match, faster, with all files kept for a look:
+
+  [cyan]syncd demo --match wc2022-36 --pace 20 --keep ./demo-files[/cyan]
+
+The matches are wc2018-01 to wc2018-64 and wc2022-01 to wc2022-64.
+Exit code 1: the result differs from the record, or something that was acknowledged is missing.
+"""
+)
+def demo(
+    match: Annotated[str, typer.Option(help="The match, as the fixtures name it.")] = "wc2022-64",
+    pace: Annotated[float, typer.Option(min=0, help="Milliseconds for a minute of play.")] = 80.0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for journal, logs and databases.", show_default="a temporary one, removed"),
+    ] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which the run is given up as failed.")] = 120.0,
+    as_json: JsonOption = False,
+    server_command: Annotated[str | None, typer.Option(hidden=True, help="What starts the server, for tests.")] = None,
+) -> None:
+    """Play a real match on two phones without signal, and hold the result against the record."""
+    import shlex
+
+    from syncd.demo.main import run_demo
+    from syncd.demo.run import Options
+
+    with _errors_as_exit_codes(as_json):
+        options = Options(match=match, keep=keep, minute_ms=pace, deadline_s=deadline)
+        if server_command is not None:
+            options = replace(options, server_command=tuple(shlex.split(server_command)))
+        raise typer.Exit(run_demo(options, as_json=as_json))
 
 
 async def _serve(settings: Settings, app: App, as_json: bool) -> None:

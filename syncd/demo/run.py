@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client_sdk import SyncError
@@ -29,7 +29,7 @@ from syncd.demo.signal import Signal
 from syncd.demo.standing import Copy
 from syncd.errors import SettingsError
 
-__all__ = ["Options", "run_demo"]
+__all__ = ["Options", "run_match"]
 
 APP = "syncd.apps.grassroots:app"
 
@@ -62,7 +62,7 @@ class _Stage:
     copies: dict[str, Copy] = field(default_factory=dict)
 
 
-async def run_demo(options: Options, narrator: Narrator) -> Report:
+async def run_match(options: Options, narrator: Narrator) -> Report:
     """Play the match, and hold what came of it against the record; raises `SettingsError` for an unknown match."""
     script = write_script(load_match(options.match), new_id)
     started = time.monotonic()
@@ -72,8 +72,9 @@ async def run_demo(options: Options, narrator: Narrator) -> Report:
             play = Play(stage.server, stage.scorers, narrator, minute_ms=options.minute_ms, patience=patience)
             played = await _perform(stage, play, patience, narrator)
         report = _report(stage, play, played, time.monotonic() - started)
-        if report.ok and options.keep is None:
-            shutil.rmtree(folder)
+    if report.ok and options.keep is None:
+        shutil.rmtree(folder)
+        return replace(report, folder=None)
     return report
 
 

@@ -148,7 +148,7 @@ class _Writer:
         self._tap_match(_SECOND_HALF, "A", {"second_half_started_at": self._clock(62)}, "second half")
 
     def have_a_spell_of_signal(self) -> None:
-        """Both catch up; B, its clock wrong, spoils a goal; A sees it and puts it right; then A deletes what B edits."""
+        """Both catch up; B, its clock wrong, spoils a goal; A puts it right, and deletes another one, which B edits."""
         event = self._to_correct()
         at = _SPELL_OF_SIGNAL if event is None else max(_SPELL_OF_SIGNAL, Moment(event.minute + 2))
         phantom = self._phantom(_FOUL_BEFORE)
@@ -188,7 +188,8 @@ class _Writer:
             SignalReturns(AFTERWARDS, ("A",), "back in the clubhouse, with signal"),
             CatchUp(AFTERWARDS, ("A",)),
             SignalReturns(AFTERWARDS, ("B",), "back in the clubhouse, with signal"),
-            CatchUp(AFTERWARDS, BOTH),
+            # B first: only then is there everything for A to catch up with.
+            CatchUp(AFTERWARDS, ("B", "A")),
         ]
 
     def _phantom(self, at: Moment) -> Event:

@@ -51,17 +51,13 @@ class ConsoleNarrator:
         self._console.print(line, soft_wrap=True)
 
 
-def show_opening(console: Console, report_of: str, folder: str | None) -> None:
+def show_opening(console: Console) -> None:
     """What is going to be seen."""
-    console.print(Text.assemble(("syncd demo  ", "bold"), report_of))
     console.print(
-        "Two parents score this match on their phones, every other event each, with hardly any signal. "
-        "The family follows live.",
+        "Two parents score a real match on their phones, every other event each, with hardly any signal.\n"
+        "The family follows live. A minute of play takes a moment.\n",
         style="dim",
     )
-    if folder is not None:
-        console.print(f"The files are in {folder}", style="dim")
-    console.print()
 
 
 def show_report(console: Console, report: Report) -> None:

@@ -48,6 +48,7 @@ class Signal:
         self._listener: asyncio.Server | None = None
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._ambush: _Ambush | None = None
+        self._deaf = False
 
     @property
     def url(self) -> str:
@@ -70,6 +71,7 @@ class Signal:
             return
         self._listener.close()
         self._listener = None
+        self._deaf = False
         for writer in list(self._connections):
             _reset(writer)
         # Bound and not listening: connections are refused, and nobody else gets the port.
@@ -93,10 +95,11 @@ class Signal:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer), name=f"signal-{self.phone}")
         self._connections[writer] = task
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port())
             try:
@@ -117,6 +120,9 @@ class Signal:
         server_writer: asyncio.StreamWriter,
     ) -> None:
         while (request := await read_message(reader)) is not None:
+            if request.target == _PUSH and self._ambush is not None and not self._ambush.heard:
+                # Nor may the phone learn by a delta or a page that its changes have arrived.
+                self._deaf = True
             server_writer.write(request.raw)
             response = await read_message(server_reader)
             if response is None or not self._witness(request, response, connected=not writer.is_closing()):
@@ -124,15 +130,34 @@ class Signal:
             writer.write(response.raw)
             await writer.drain()
             if response.status == 101:
-                await _pass_both_ways(reader, writer, server_reader, server_writer)
+                await self._pass_both_ways(reader, writer, server_reader, server_writer)
                 return
             if request.last or response.last:
                 return
 
+    async def _pass_both_ways(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        server_reader: asyncio.StreamReader,
+        server_writer: asyncio.StreamWriter,
+    ) -> None:
+        """A WebSocket: bytes each way until either side ends."""
+        ways = [
+            asyncio.create_task(_pump(reader, server_writer, lambda: False)),
+            asyncio.create_task(_pump(server_reader, writer, lambda: self._deaf)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
     def _witness(self, request: Message, response: Message, *, connected: bool) -> bool:
         """Journal what the response acknowledges; whether it may go on to the phone, if that is still `connected`."""
         if request.target != _PUSH or response.status != 200:
-            return connected
+            return connected and not self._deaf
         ambush = self._ambush
         acknowledged = acknowledgements(
             self.phone,
@@ -143,6 +168,7 @@ class Signal:
         settled = sum(entry.settles for entry in acknowledged)
         self._journal.add(acknowledged)
         if ambush is None or settled == 0:
+            self._deaf = False
             return connected
         self._ambush = None
         ambush.then()
@@ -152,27 +178,10 @@ class Signal:
         return connected and ambush.heard
 
 
-async def _pass_both_ways(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    server_reader: asyncio.StreamReader,
-    server_writer: asyncio.StreamWriter,
-) -> None:
-    """A WebSocket: bytes each way until either side ends."""
-    ways = [
-        asyncio.create_task(_pump(reader, server_writer)),
-        asyncio.create_task(_pump(server_reader, writer)),
-    ]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: Callable[[], bool]) -> None:
     while data := await reader.read(65536):
+        if deaf():
+            return
         writer.write(data)
         await writer.drain()
 
