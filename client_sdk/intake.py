@@ -76,6 +76,7 @@ class Intake:
             await self._take_in(row, page.states, is_held, purge=ends_reset)
             if ends_reset:
                 self._settled_before_reset.pop(scope, None)
+            await self._leave_numbers_that_are_taken(pulled_as, page.settled)
 
         await self._replica.write(commit)
         return applied
@@ -156,6 +157,8 @@ class Intake:
             await self._save_outcomes(outcomes)
             if anew:
                 await self._make_anew(anew, keep_base=True)
+            if not anew:
+                await self._leave_numbers_that_are_taken(sent[0].change.replica, reply.settled)
             expected = next((answer.expected for _, answer in answered if answer.expected is not None), None)
             went_on = expected is not None and await self._go_on_from(sent[0].change.replica, expected)
             moved = bool(outcomes or anew or went_on)
@@ -250,6 +253,17 @@ class Intake:
             again = [entry.made_anew(replica_id, entry.change.n, 0) for entry in todo.again]
             await self._save_renumbered(again, replica.row)
         return bool(todo.anew or todo.again)
+
+    async def _leave_numbers_that_are_taken(self, replica_id: str, settled: int) -> None:
+        """The server has settled numbers that this replica has not given out yet: its file is a restored backup.
+
+        Then the numbers to come are taken, and the server would take it for someone who has seen what was lost with the
+        device; so everything that is not on its way goes on under a fresh id (law 3).
+        """
+        replica = self._replica
+        if replica_id == replica.id and settled >= replica.row.next_n:
+            waiting = [entry for entry in replica.outbox.waiting() if entry.change.replica == replica_id]
+            await self._make_anew([entry for entry in waiting if not entry.sent], keep_base=True)
 
     async def _make_anew(self, entries: Sequence[Entry], *, keep_base: bool) -> None:
         """Number changes from 1 under a fresh replica id, which everything made from now on gets as well."""

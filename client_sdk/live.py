@@ -6,6 +6,7 @@ One connection at a time; `once` ends, by an exception, when it does.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ from client_sdk.transport import LiveSocket, Transport
 from conflict_rules.values import JsonValue
 
 __all__ = ["Live"]
+
+log = logging.getLogger(__name__)
 
 
 class Live:
@@ -78,7 +81,7 @@ class Live:
         with suppress(TransportError):
             while True:
                 await self._pulse.until(lambda: bool(self._missing() or self._superfluous()))
-                if missing := self._missing()[: self._transport.limits.max_scopes]:
+                if missing := self._missing():
                     cursors = {scope: self._replica.scopes[scope].cursor for scope in missing}
                     self._asked.update(cursors)
                     await socket.send({"type": "subscribe", "scopes": cursors})
@@ -89,7 +92,9 @@ class Live:
                     await socket.send({"type": "unsubscribe", "scopes": superfluous})
 
     def _missing(self) -> list[str]:
-        return [scope for scope in self._replica.followed() if scope not in self._asked]
+        """What one connection can still watch; the rest is pulled by the timer."""
+        room = max(0, self._transport.limits.max_scopes - len(self._asked))
+        return [scope for scope in self._replica.followed() if scope not in self._asked][:room]
 
     def _superfluous(self) -> list[str]:
         followed = set(self._replica.followed())
@@ -117,6 +122,8 @@ class Live:
                 )
             case "ping":
                 await socket.send({"type": "pong"})
+            case "error":
+                log.warning("the server could not follow on the live connection: %s", message.get("message"))
             case _:
                 # Pongs, and what later servers may say.
                 pass

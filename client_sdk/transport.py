@@ -170,6 +170,8 @@ def _problem(response: aiohttp.ClientResponse, text: bytes) -> TransportError:
         return Denied(sentence if problem else _DENIED)
     if response.status in (429, 503):
         return Busy(sentence, _retry_after_s(response))
+    if response.status == 408:
+        return TimedOut(sentence)
     if response.status in _REFUSED:
         return Refused(sentence, code)
     return Unreachable(sentence)

@@ -1,0 +1,88 @@
+"""A real server in the test's own process: store, engine and API on a real SQLite file, behind a real port.
+
+async with served(tmp_path / "club.db") as server:
+    server.url, server.port
+    await server.stop(); await server.start()     # the same port and file: a new incarnation
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from syncd.api.listener import listening
+from syncd.app import App, open_app
+from syncd.settings import Settings
+from syncd.wiring import Server, open_server, wall_clock_ms
+
+__all__ = ["Served", "served"]
+
+
+class Served:
+    """One server that may be stopped and started again."""
+
+    def __init__(self, database: Path, app: App | None, now_ms: Callable[[], int], settings: dict[str, Any]) -> None:
+        self.database = database
+        self.url = ""
+        self._app = app or open_app()
+        self._now_ms = now_ms
+        self._settings = settings
+        self._port = 0
+        self._undo: AsyncExitStack | None = None
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens, also while it is stopped."""
+        return self._port
+
+    @property
+    def parts(self) -> Server:
+        """Store, engine and the rest."""
+        assert self._server is not None
+        return self._server
+
+    async def start(self) -> None:
+        """Open the file and listen."""
+        assert self._undo is None
+        self._undo = AsyncExitStack()
+        settings = Settings(database=self.database, **self._settings)
+        self._server = await self._undo.enter_async_context(open_server(settings, self._app, now_ms=self._now_ms))
+        self.url = await self._undo.enter_async_context(
+            listening(self._server.web, host="127.0.0.1", port=self._port, idle_timeout_s=10, shutdown_timeout_s=0.2)
+        )
+        self._port = int(self.url.rsplit(":", 1)[1])
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._undo is not None:
+            undo, self._undo = self._undo, None
+            await undo.aclose()
+
+    async def back_up(self, copy: Path) -> None:
+        """Copy the stopped server's file."""
+        assert self._undo is None
+        shutil.copy(self.database, copy)
+
+    async def restore(self, copy: Path) -> None:
+        """Put a copy in the place of the stopped server's file."""
+        assert self._undo is None
+        for leftover in self.database.parent.glob(f"{self.database.name}-*"):
+            leftover.unlink()
+        shutil.copy(copy, self.database)
+
+
+@asynccontextmanager
+async def served(
+    database: Path, app: App | None = None, *, now_ms: Callable[[], int] = wall_clock_ms, **settings: Any
+) -> AsyncIterator[Served]:
+    """A server that listens for the length of the block; `settings` as in `syncd.settings`."""
+    server = Served(database, app, now_ms, settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
