@@ -1,0 +1,77 @@
+"""Logging: one line per event, JSON for programs, and the libraries' loggers along with ours."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from syncd.logs import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def _restored_loggers() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_line_of_json_where_nobody_looks_on() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    structlog.get_logger("syncd.engine").warning("id_reuse", replica="r\n1\x1b[31m")
+    (line,) = lines(stream)
+    assert line.pop("timestamp")
+    assert line == {"event": "id_reuse", "replica": "r\n1\x1b[31m", "level": "warning", "logger": "syncd.engine"}
+
+
+def test_the_libraries_loggers_speak_the_same_way() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    logging.getLogger("aiohttp.server").error("it failed: %s", 7)
+    (line,) = lines(stream)
+    assert (line["event"], line["level"], line["logger"]) == ("it failed: 7", "error", "aiohttp.server")
+
+
+def test_an_exception_stays_within_its_line() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        structlog.get_logger("syncd").exception("unexpected_failure", incident="cafe")
+    (line,) = lines(stream)
+    assert "ZeroDivisionError" in str(line["exception"])
+
+
+def test_what_is_below_the_level_is_not_logged() -> None:
+    stream = io.StringIO()
+    configure_logging("warning", stream=stream)
+    structlog.get_logger("syncd").info("started")
+    logging.getLogger("anything").info("chatter")
+    assert lines(stream) == []
+
+
+def test_statements_with_their_values_are_logged_at_no_level() -> None:
+    stream = io.StringIO()
+    configure_logging("debug", stream=stream)
+    logging.getLogger("aiosqlite").debug("INSERT … ('a secret')")
+    assert lines(stream) == []
+
+
+def test_configuring_twice_does_not_double_the_lines() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    configure_logging(stream=stream)
+    structlog.get_logger("syncd").warning("once")
+    assert len(lines(stream)) == 1
