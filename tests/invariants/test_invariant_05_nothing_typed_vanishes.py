@@ -1,0 +1,55 @@
+"""Invariant 5: what a person typed is kept, whatever became of it, with the reason beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from syncd.store.protocol import Wanted
+from tests.support.engine import Engine, open_engine
+
+
+async def everything_that_can_happen(engine: Engine) -> dict[str, dict[str, Any]]:
+    """One change for each fate; what was sent, by what became of it."""
+    a, b = engine.replica("a"), engine.replica("b", ahead_s=30)
+    sent = {
+        "applied": a.change("create", "x", 0, title="first", body="first"),
+        "merged": a.change("update", "x", 1, title="typed by a, and lost to b", body="typed by a"),
+        "overruled": a.change("update", "x", 1, title="typed by a, and lost again"),
+        "deleted meanwhile": a.change("update", "y", 2, body="typed by a on what b deleted"),
+        "rejected": a.change("update", "never-was", 0, body="typed by a on nothing"),
+        "unreadable": a.change("create", "z", 0, body="typed by a under a bad type", _type="Not a type"),
+    }
+    first, *rest = sent.values()
+    await a.push(first)
+    await b.create("y", body="by b")
+    await b.update("x", 1, title="by b")
+    await b.delete("y", 2)
+    outcomes = await a.push(*rest)
+    assert [o["outcome"] for o in outcomes] == ["merged", "overruled", "overruled", "rejected", "rejected"]
+    assert outcomes[0]["lost"] == ["title"]
+    return sent
+
+
+async def test_every_change_is_kept_as_it_was_sent_with_what_became_of_it(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        sent = await everything_that_can_happen(engine)
+        numbers = [("a", change["n"]) for change in sent.values()]
+        async with engine.store.transaction(replicas=["a"], scopes=[]) as transaction:
+            settled = (await transaction.load(Wanted(numbers=numbers))).settled
+    assert len(settled) == len(sent)
+    for change in sent.values():
+        row = settled["a", change["n"]]
+        kept, told = json.loads(row.change), json.loads(row.outcome)
+        assert kept["fields"] == change["fields"]
+        assert kept["stamp"] == change["stamp"]
+        assert told["outcome"] in ("applied", "merged") or told["message"]
+
+
+async def test_every_change_is_still_there_after_the_next_start(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        sent = await everything_that_can_happen(engine)
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        outcomes = await engine.replica("a").push(*sent.values())
+    assert [o.get("repeat") for o in outcomes] == [True] * len(sent)
