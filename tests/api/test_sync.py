@@ -96,6 +96,43 @@ async def test_a_change_that_names_a_key_twice_is_settled_as_refused_and_the_que
     ]
 
 
+@pytest.mark.parametrize(
+    "half", ['"\\ud800"', '"\\u0000"', "9" * 5000, "1e999", "[" * 500 + "]" * 500, '{"a": 1, "a": 2}']
+)
+@pytest.mark.parametrize(
+    "place", ["n", "id", "type", "scope", "op", "stamp", "base", "group", "schema", "fields", "x", "in"]
+)
+async def test_what_no_store_could_hold_is_refused_by_itself_wherever_in_a_change_it_stands(
+    api: Api, place: str, half: str
+) -> None:
+    bad = create(1, "a", inside="HERE") if place == "in" else {**create(1, "a"), place: "HERE"}
+    text = json.dumps({"replica": "r1", "changes": [bad, create(1 if place == "n" else 2, "b")]})
+    response = await api.http.post("/sync/v1/push", data=text.replace('"HERE"', half), headers=JSON)
+    assert response.status == 200, await response.text()
+    first, second = (await response.json())["outcomes"]
+    assert first["outcome"] == "rejected"
+    assert first["code"]
+    assert first["message"]
+    assert second["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("place", ["a key", "a field's name", "a key in a field", "a key given twice"])
+async def test_half_a_surrogate_pair_as_a_name_is_refused_by_itself(api: Api, place: str) -> None:
+    start = '{"n": 1, "type": "note", "id": "a", "op": "create", "scope": "main", '
+    bad = start + {
+        "a key": "KEY: 1}",
+        "a field's name": '"fields": {KEY: 1}}',
+        "a key in a field": '"fields": {"f": {KEY: 1}}}',
+        "a key given twice": "KEY: 1, KEY: 2}",
+    }[place].replace("KEY", '"\\ud800"')
+    text = f'{{"replica": "r1", "changes": [{bad}, {json.dumps(create(2, "b"))}]}}'
+    for repeat in (False, True):
+        response = await api.http.post("/sync/v1/push", data=text, headers=JSON)
+        outcomes = (await response.json())["outcomes"]
+        assert [outcome["outcome"] for outcome in outcomes] == ["rejected", "applied"]
+        assert [outcome.get("repeat", False) for outcome in outcomes] == [repeat, repeat]
+
+
 async def test_answers_are_not_to_be_cached(api: Api) -> None:
     response = await api.http.post("/sync/v1/pull", json={"scopes": {}})
     assert response.headers["Cache-Control"] == "no-store"
