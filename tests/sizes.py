@@ -17,17 +17,19 @@ class Sizes:
     """One profile.
 
     `property_examples`: histories or values that hypothesis tries per property. `crash_kills`: how often the server
-    is killed with -9. `crash_clients`: how many clients push while that happens.
+    is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
+    recorded matches the demo plays.
     """
 
     name: str
     property_examples: int
     crash_kills: int = 50
     crash_clients: int = 16
+    demo_matches: int = 10
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
-FULL: Final = Sizes("full", property_examples=10_000)
+FULL: Final = Sizes("full", property_examples=10_000, demo_matches=128)
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
 

@@ -31,8 +31,12 @@ class LedgerRow:
 
 
 def read_ledger(database: Path) -> Sequence[LedgerRow]:
-    """Every settled change in the file, by replica and number."""
+    """Every settled change in the file, by replica and number; none where no server ever got to write there."""
+    if not database.exists():
+        return []
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'changes'").fetchone():
+            return []
         rows = connection.execute(
             """
             SELECT replicas.id, n, digest, scopes.name, type, changes.id, change, outcome

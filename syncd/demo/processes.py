@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class _Child:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 limit=_LINE_BYTES,
+                env=_environment(),
                 # Ctrl-C is for the parent, which then ends its children in order.
                 start_new_session=True,
             )
@@ -129,3 +131,8 @@ class PhoneProcess(_Child):
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without the settings of a server that somebody runs here in earnest."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}

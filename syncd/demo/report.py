@@ -14,7 +14,7 @@ from syncd.demo.standing import Copy, Line, differences, timeline
 
 __all__ = ["Report", "check_copies"]
 
-PLACES = {"phone_a": "phone A", "phone_b": "phone B", "family": "the family, live only", "fresh": "a fresh replica"}
+PLACES = {"phone_a": "phone A", "phone_b": "phone B", "family": "the family", "fresh": "a fresh replica"}
 """Where the match is looked at in the end, by the name of the check."""
 
 

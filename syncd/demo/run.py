@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,11 +128,14 @@ async def _look(stage: _Stage, family: Family, *, as_they_lie: bool) -> list[str
     try:
         async with patience.wait_for("a fresh replica to pull everything"):
             fresh = await fresh_copy(server.url, stage.folder / "fresh.db", load_app(APP), script.scope)
-        stage.copies["fresh"] = fresh
-        async with patience.wait_for("the family to hear of everything"):
-            await family.holds(fresh)
     except (OutOfPatience, SyncError) as trouble:
         troubles.append(str(trouble))
+    else:
+        stage.copies["fresh"] = fresh
+        # If it does not come to that, the family's own check says what is lacking.
+        with suppress(OutOfPatience):
+            async with Patience(each_s=5, total_s=5).wait_for("the family to hear of everything"):
+                await family.holds(fresh)
     stage.copies["family"] = family.copy()
     return troubles
 

@@ -98,7 +98,7 @@ def _timeline(report: Report) -> Table:
             _told(merged),
             Text("=", "green") if same else Text("≠", "red"),
         )
-    table.caption = "; ".join(f"{place}: {_score(report, name)}" for name, place in PLACES.items())
+    table.caption = "   ".join(f"{place} {_score(report, name)}" for name, place in PLACES.items())
     return table
 
 
