@@ -38,13 +38,12 @@ class SqliteConnection:
     @classmethod
     async def open(cls, path: Path, *, writer: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> SqliteConnection:
         """Connect to an existing file; raises `StoreError`."""
+        # The URI keeps a file that was moved away from being created anew, empty.
+        unopened = aiosqlite.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None)
+        # A process that fails without closing its store must end all the same, and be started again.
+        unopened._thread.daemon = True
         with translated_errors():
-            # The URI keeps a file that was moved away from being created anew, empty.
-            connection = cls(
-                await aiosqlite.connect(
-                    f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
-                )
-            )
+            connection = cls(await unopened)
         try:
             await connection.run(_prepare_writer if writer else _prepare_reader)
         except BaseException:

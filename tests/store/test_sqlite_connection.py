@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,22 @@ from syncd.store.sqlite_connection import SqliteConnection
 from tests.conformance.rows import note, versions, write_notes
 
 FULL = 2
+
+
+OPEN_AND_FAIL = """
+import asyncio, sys
+from syncd.store.sqlite import SqliteStore
+
+async def main():
+    store = await SqliteStore.open(sys.argv[1])
+    try:
+        raise LookupError("and nobody closes the store")
+    finally:
+        keep.append(store)
+
+keep = []
+asyncio.run(main())
+"""
 
 
 def pragma(name: str) -> Callable[[sqlite3.Connection], Any]:
@@ -124,3 +142,11 @@ async def test_a_new_incarnation_is_dated_by_the_clock_that_was_handed_in(path: 
     )
     assert rows == [(store.incarnation, 1_763_640_000_000)]
     await store.close()
+
+
+def test_a_process_that_fails_without_closing_its_store_ends_by_itself(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_AND_FAIL, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "LookupError: and nobody closes the store" in done.stderr

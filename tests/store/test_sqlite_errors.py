@@ -19,7 +19,7 @@ from tests.conformance.rows import load, note, versions, write_notes
 @contextmanager
 def another_program_writing(path: Path) -> Iterator[None]:
     """Such as the sqlite3 shell."""
-    other = sqlite3.connect(path, isolation_level=None)
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
     other.execute("BEGIN IMMEDIATE")
     yield
     other.execute("ROLLBACK")
@@ -42,6 +42,12 @@ async def test_loading_from_a_locked_database_says_the_same(path: Path, store: S
     with another_program_writing(path), pytest.raises(StoreUnavailable):
         await load(store, scopes=("s",))
     assert (await load(store, scopes=("s",))).scopes == {"s": 0}
+
+
+async def test_a_transaction_left_without_a_commit_keeps_nobody_out(path: Path, store: SqliteStore) -> None:
+    await load(store, scopes=("s",))
+    with another_program_writing(path):
+        pass
 
 
 async def test_readers_go_on_while_another_program_writes(path: Path, store: SqliteStore) -> None:
