@@ -239,7 +239,7 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
         raise InvalidValue(
             "missing_base", "base", "base: say which version of the resource the person was shown (0 for none)"
         )
-    stamp = Stamp.parse(raw["stamp"]) if "stamp" in raw or stamp is None else stamp
+    stamp = Stamp.parse(raw.get("stamp")) if "stamp" in raw or stamp is None else stamp
     if stamp.replica != replica:
         raise InvalidValue("foreign_stamp", "stamp", "stamp: it names another replica than the one that pushes")
     return Change(

@@ -178,6 +178,13 @@ def test_a_change_with_one_thing_wrong_keeps_its_number_and_says_what(key: str, 
     assert decoded.message
 
 
+def test_a_change_without_a_stamp_is_refused_where_nothing_stands_in() -> None:
+    raw = {key: value for key, value in good().items() if key != "stamp"}
+    decoded = decode_change(raw, "r")
+    assert isinstance(decoded, MalformedChange)
+    assert (decoded.n, decoded.code) == (1, "invalid_stamp")
+
+
 @pytest.mark.parametrize("op", ["update", "delete"])
 def test_what_changes_an_existing_resource_says_what_was_shown(op: str) -> None:
     raw = {key: value for key, value in good().items() if key not in ("base", "fields")} | {"op": op}
