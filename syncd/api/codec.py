@@ -57,7 +57,7 @@ def decode_json(body: bytes) -> object:
         value = _decode(text)
     except RecursionError:
         return _decode(_fill_pits(text))
-    return value if _shallow(value) else _decode(_fill_pits(text))
+    return value if _shallow(value, text) else _decode(_fill_pits(text))
 
 
 def encode_json(value: object) -> bytes:
@@ -110,19 +110,24 @@ def _no_constant(name: str) -> object:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_constant)
 
 
-def _shallow(value: object) -> bool:
-    """Whether `value` nests at most `MAX_TEXT_DEPTH` deep; without recursion, a level at a time."""
-    level = [value] if isinstance(value, (dict, list)) else []
+def _shallow(value: object, text: str) -> bool:
+    """Whether `value`, which `text` spells, nests at most `MAX_TEXT_DEPTH` deep; a level at a time, no recursion."""
+    if text.count("[") + text.count("{") <= MAX_TEXT_DEPTH:
+        return True
+    level = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_TEXT_DEPTH):
         if not level:
             return True
         level = [
             item
             for container in level
-            for item in (container.values() if isinstance(container, Mapping) else container)
-            if isinstance(item, (dict, list))
+            for item in (container if type(container) is list else container.values())  # type: ignore[attr-defined]
+            if type(item) in _CONTAINERS
         ]
     return not level
+
+
+_CONTAINERS: Final = frozenset({dict, list, RepeatedKeys})
 
 
 def _fill_pits(text: str) -> str:

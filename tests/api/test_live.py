@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
+from syncd.engine.connection import Connection
 from syncd.engine.limits import Limits
 from tests.api.conftest import Api, OpenApi, create, problem_of
 
@@ -89,6 +90,26 @@ async def test_deltas_follow_each_other_without_a_gap(api: Api) -> None:
         cursor = delta["upto"]
         seen += [entry["id"] for entry in delta["entries"]]
     assert seen == [f"note-{n}" for n in range(2, 12)]
+
+
+async def test_no_delta_overtakes_the_answer_that_says_what_it_follows(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.push(create(1, "a"))
+    cursor = await cursor_of(api)
+    subscribe = api.server.watcher.subscribe
+
+    async def commit_meanwhile(connection: Connection, scopes: dict[str, str | None]) -> Any:
+        standings = await subscribe(connection, scopes)
+        await api.server.pusher.push("r1", 1, [create(2, "b")])
+        for _ in range(100):  # every chance for the sender
+            await asyncio.sleep(0)
+        return standings
+
+    monkeypatch.setattr(api.server.watcher, "subscribe", commit_meanwhile)
+    socket, standing = await subscribed(api, {"main": cursor})
+    assert standing == {"main": {"cursor": cursor}}
+    assert (await frame_of(socket))["after"] == cursor
 
 
 async def test_whoever_is_behind_is_told_to_pull(api: Api) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conflict_rules.values import MAX_DEPTH
 from syncd.engine.limits import Limits
 from tests.api.conftest import Api, OpenApi, create, problem_of
 
@@ -114,6 +115,22 @@ async def test_what_no_store_could_hold_is_refused_by_itself_wherever_in_a_chang
     assert first["code"]
     assert first["message"]
     assert second["outcome"] == "applied"
+
+
+async def test_however_deep_a_field_nests_it_is_kept_or_refused_by_itself(api: Api) -> None:
+    n = 1
+    for depth in [30, 32, 33, 64, 65, 100, 500, *range(900, 1010, 5), 50_000]:
+        text = json.dumps({"replica": "r1", "changes": [create(n, f"a{n}", deep="HERE"), create(n + 1, f"b{n}")]})
+        response = await api.http.post(
+            "/sync/v1/push", data=text.replace('"HERE"', "[" * depth + "]" * depth), headers=JSON
+        )
+        assert response.status == 200, (depth, await response.text())
+        first, second = (await response.json())["outcomes"]
+        assert (first["outcome"], first.get("code")) == (
+            ("applied", None) if depth <= MAX_DEPTH else ("rejected", "too_deep")
+        ), depth
+        assert second["outcome"] == "applied"
+        n += 2
 
 
 @pytest.mark.parametrize("place", ["a key", "a field's name", "a key in a field", "a key given twice"])
