@@ -68,7 +68,7 @@ def audit(
                     for number, entries in effects_missing.items()
                 ],
                 "what was acknowledged as created is there, or was deleted later",
-                "acknowledged as created, and gone",
+                "acknowledged as created, and gone:",
             ),
         ),
         counts,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -127,6 +128,7 @@ async def main() -> None:
     parser.add_argument("--scope", action="append", required=True)
     parser.add_argument("--clock-ahead-ms", type=int, default=0)
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     app = load_app(options.app)
     clock = PhoneClock(options.clock_ahead_ms)

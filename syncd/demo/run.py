@@ -44,7 +44,7 @@ class Options:
 
     match: str = "wc2022-64"
     keep: Path | None = None
-    minute_ms: float = 90
+    minute_ms: float = 80
     each_s: float = 15
     deadline_s: float = 120
     server_command: Sequence[str] = field(default=(sys.executable, "-m", "syncd", "serve"))

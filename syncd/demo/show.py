@@ -45,7 +45,7 @@ class ConsoleNarrator:
         """See `syncd.demo.play.Narrator`."""
         line = Text.assemble(
             (f"{at!s:>6}  ", "dim"),
-            (f"{who:<28}", _COLOURS.get(who[:7], "")),
+            (f"{who:<30}", _COLOURS.get(who[:7], "")),
             (words, "bold red" if trouble else ""),
         )
         self._console.print(line, soft_wrap=True)

@@ -26,6 +26,12 @@ SKIPPED_VERSION = 5
 """In the script for wc2022-64 the state of a goal that nobody touches again."""
 
 
+def patch(owner: object, name: str, fault: Callable[..., Any]) -> None:
+    """Put `fault` in the place of what is there; raises AttributeError if nothing is."""
+    getattr(owner, name)
+    setattr(owner, name, fault)
+
+
 def acknowledges_before_commit() -> None:
     """The reply goes out, and the commit comes a moment later: merged in memory, stored and told in the background."""
     late: list[Commit] = []
@@ -67,11 +73,11 @@ def acknowledges_before_commit() -> None:
     def publish_later(self: LocalBus, scope: str, version: int) -> None:
         asyncio.get_running_loop().call_later(LATE_S * 1.2, publish, self, scope, version)
 
-    LocalBus.publish = publish_later  # type: ignore[method-assign]
-    SqliteTransaction.commit = commit_later  # type: ignore[method-assign]
-    SqliteTransaction.load = load_after_all  # type: ignore[method-assign]
-    SqliteStore.close = close_after_all  # type: ignore[method-assign]
-    SqliteStore.transaction = transaction_of_known_store  # type: ignore[method-assign]
+    patch(LocalBus, "publish", publish_later)
+    patch(SqliteTransaction, "commit", commit_later)
+    patch(SqliteTransaction, "load", load_after_all)
+    patch(SqliteStore, "close", close_after_all)
+    patch(SqliteStore, "transaction", transaction_of_known_store)
 
 
 def forgets_outcomes() -> None:
@@ -86,12 +92,11 @@ def forgets_outcomes() -> None:
         outcome, _ = await self._apply(member)
         return [Reply(n, outcome)]
 
-    Settler._settle_unit = settle_anew  # type: ignore[method-assign]
+    patch(Settler, "_settle_unit", settle_anew)
 
 
 def lets_the_wrong_clock_win() -> None:
     """No clamp, and the later stamp stands even over a change whose author has seen what he replaced."""
-    assert callable(syncd.engine.settle.effective_stamp)  # type: ignore[attr-defined]
 
     def as_it_came(stamp: Stamp, **_: object) -> Stamp:
         return stamp
@@ -99,8 +104,8 @@ def lets_the_wrong_clock_win() -> None:
     def by_the_same(self: Mark, change: Change) -> bool:
         return self.stamp.replica == change.replica
 
-    syncd.engine.settle.effective_stamp = as_it_came  # type: ignore[attr-defined]
-    Mark.seen_by = by_the_same  # type: ignore[method-assign]
+    patch(syncd.engine.settle, "effective_stamp", as_it_came)
+    patch(Mark, "seen_by", by_the_same)
 
 
 def skips_a_version() -> None:
@@ -119,8 +124,8 @@ def skips_a_version() -> None:
         frame: bytes = encode_delta(scope, after, upto, without_the_skipped(bodies))
         return frame
 
-    SqliteSnapshot.page = page_with_a_hole  # type: ignore[method-assign]
-    syncd.engine.watch.encode_delta = delta_with_a_hole  # type: ignore[attr-defined]
+    patch(SqliteSnapshot, "page", page_with_a_hole)
+    patch(syncd.engine.watch, "encode_delta", delta_with_a_hole)
 
 
 def none() -> None:

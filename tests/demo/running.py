@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Outcome", "demo_command", "processes_of", "run_demo"]
+__all__ = ["Outcome", "demo_command", "processes_of", "run_demo", "wait_until_gone"]
 
 RUN_S = 120
 FAULTY_SERVER = Path(__file__).with_name("faulty_server.py")
@@ -47,15 +47,8 @@ def run_demo(folder: Path, *options: str, match: str = "wc2022-64", fault: str |
 
 def processes_of(folder: Path) -> list[str]:
     """The command lines of every process that works on the files of a run."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if str(folder) in command:
-            found.append(command)
-    return found
+    listed = subprocess.run(["ps", "-axww", "-o", "command="], capture_output=True, text=True, check=True)
+    return [command for command in listed.stdout.splitlines() if str(folder) in command]
 
 
 def wait_until_gone(folder: Path, seconds: float = 10) -> None:
