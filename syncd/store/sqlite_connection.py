@@ -42,8 +42,12 @@ class SqliteConnection:
         unopened = aiosqlite.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None)
         # A process that fails without closing its store must end all the same, and be started again.
         unopened._thread.daemon = True
-        with translated_errors():
-            connection = cls(await unopened)
+        try:
+            with translated_errors():
+                connection = cls(await unopened)
+        except BaseException:
+            unopened._thread.join()  # aiosqlite has told it to end, and does not wait for it
+            raise
         try:
             await connection.run(_prepare_writer if writer else _prepare_reader)
         except BaseException:

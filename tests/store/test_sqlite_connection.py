@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from syncd.errors import StoreError
+from syncd.errors import StoreError, StoreUnavailable
 from syncd.store import sqlite_reads
 from syncd.store.protocol import Commit, Wanted
 from syncd.store.sqlite import SqliteStore
@@ -150,3 +150,9 @@ def test_a_process_that_fails_without_closing_its_store_ends_by_itself(path: Pat
     )
     assert done.returncode == 1
     assert "LookupError: and nobody closes the store" in done.stderr
+
+
+async def test_connecting_does_not_create_a_file_that_was_moved_away(path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        await SqliteConnection.open(path, writer=True)
+    assert not path.exists()
