@@ -56,6 +56,7 @@ class Server:
     watcher: Watcher = field(init=False)
     pusher: Pusher = field(init=False)
     puller: Puller = field(init=False)
+    sockets: Sockets = field(init=False)
     web: web.Application = field(init=False)
 
 
@@ -90,6 +91,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
 async def open_web(server: Server, undo: AsyncExitStack) -> None:
     """The application that a listener, or a test, serves."""
     settings = server.settings
+    server.sockets = Sockets()
     server.web = make_application(
         access=server.access,
         sync=SyncRoutes(
@@ -103,7 +105,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             watcher=server.watcher,
             access=server.access,
             limits=server.limits,
-            sockets=Sockets(),
+            sockets=server.sockets,
             now_ms=server.now_ms,
             hello_timeout_s=settings.hello_timeout_s,
             heartbeat_s=settings.heartbeat_s,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -275,6 +276,39 @@ async def test_a_watcher_that_does_not_read_holds_up_nobody_else(open_api: OpenA
         hints.append(await frame_of(slow))
     assert hints[-1]["scopes"] == ["main"]
     assert len(hints) < 90
+
+
+async def test_a_watcher_that_never_reads_is_dropped_even_if_it_goes_on_talking(open_api: OpenApi) -> None:
+    api = await open_api(heartbeat_s=0.3)
+    deaf, _ = await subscribed(api, {"main": None})
+    assert deaf._response.connection is not None
+    transport = deaf._response.connection.transport
+    assert transport is not None
+    transport.pause_reading()
+
+    async def talk() -> None:
+        with suppress(ConnectionError):
+            while True:
+                await deaf.send_json({"type": "ping"})
+                await asyncio.sleep(0.05)
+
+    talking = asyncio.create_task(talk())
+    async with asyncio.timeout(10):
+        n = 0
+        while len(api.server.sockets):
+            n += 1
+            await api.push(create(n, f"note-{n}", text="x" * 200_000))
+    talking.cancel()
+
+
+async def test_a_socket_that_has_gone_is_counted_no_more(api: Api) -> None:
+    sockets = [await welcome(api) for _ in range(3)]
+    assert len(api.server.sockets) == 3
+    for socket in sockets:
+        await socket.close()
+    async with asyncio.timeout(5):
+        while len(api.server.sockets):
+            await api.pull({})
 
 
 async def test_sockets_are_told_that_the_server_goes_away(api: Api) -> None:
