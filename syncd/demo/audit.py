@@ -111,7 +111,7 @@ def _check_repeats(heard: Mapping[Number, Sequence[Acknowledgement]]) -> Check:
                 )
     if not repeats and not wrong:
         wrong.append("no change was sent twice, so nothing was shown")
-    return _verdict("repeats", wrong, f"{repeats} changes were sent again and got their first outcome", "repeats:")
+    return _verdict("repeats", wrong, f"changes sent again, each answered as the first time: {repeats}", "repeats:")
 
 
 def _check_numbers(ledger: Sequence[LedgerRow]) -> Check:

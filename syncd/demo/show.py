@@ -64,6 +64,12 @@ def show_report(console: Console, report: Report) -> None:
     """The timelines, the counts, the checks and the verdict."""
     console.print()
     console.print(_timeline(report))
+    left_out = report.script.record.left_out
+    console.print(
+        f"The {left_out['cards']} cards stand as the fouls they were shown for; "
+        f"{left_out['substitutions']} substitutions have no kind in the app, and are left out.\n",
+        style="dim",
+    )
     console.print(_counts(report))
     for check in report.checks:
         mark = ("  ok  ", "green") if check.ok else (" FAIL ", "bold white on red")
