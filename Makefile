@@ -39,7 +39,7 @@ test: $(READY) ## Run the tests; warnings are errors
 	$(PYTEST)
 
 full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes long
-	SYNCD_TEST_SIZES=full $(PYTEST)
+	SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200
 
 format: $(READY) ## Format the source, and put right what can be put right by itself
 	$(BIN)/ruff check --fix .
