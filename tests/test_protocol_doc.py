@@ -1,0 +1,119 @@
+"""docs/protocol.md: its examples are played against a server, and its tables are held to the code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientWebSocketResponse
+
+from conflict_rules import Kind, Op
+from syncd.api.errors import CloseCode, problem_of
+from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
+from syncd.engine.limits import Limits
+from syncd.errors import TooLarge
+from tests.support.server import running_server
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+PUSH, PUSHED, PULL, PULLED, PROBLEM = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+
+REFUSING_CALLS = {"InvalidValue": 0, "InvalidName": 0, "_rejected": 0, "MalformedChange": 1, "_problem": 1}
+"""Functions that take a code, and where among their arguments."""
+MADE_UP = {"invalid_base", "invalid_schema", "group_rejected", "group_overruled", "vetoed"}
+"""Codes that the source puts together from parts, and the one that an author gets who names none."""
+
+
+def same_shape(shown: Any, real: Any) -> None:
+    """Every key that the page shows is there, with the same kind of value."""
+    assert type(shown) is type(real), (shown, real)
+    if isinstance(shown, dict):
+        assert shown.keys() <= real.keys()
+        for key, value in shown.items():
+            same_shape(value, real[key])
+    elif isinstance(shown, list) and shown:
+        assert real
+        same_shape(shown[0], real[0])
+
+
+def codes_in_the_source() -> set[str]:
+    return {
+        code
+        for package in ("conflict_rules", "syncd/api", "syncd/app", "syncd/engine", "syncd/store")
+        for path in (ROOT / package).rglob("*.py")
+        for code in codes_in(ast.parse(path.read_text(encoding="utf-8")))
+    } | set(codes_in(ast.parse((ROOT / "syncd" / "errors.py").read_text(encoding="utf-8"))))
+
+
+def codes_in(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            place = REFUSING_CALLS.get(name)
+            if place is not None and len(node.args) > place:
+                yield from texts(node.args[place])
+            yield from (code for keyword in node.keywords if keyword.arg == "code" for code in texts(keyword.value))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == "code" for target in targets) and node.value:
+                yield from texts(node.value)
+
+
+def texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+async def test_the_push_of_the_page_is_answered_as_it_says(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "club.db") as server, ClientSession(server.url) as http:
+        pushed = await (await http.post("/sync/v1/push", json=PUSH)).json()
+        same_shape(PUSHED, pushed)
+        assert (pushed["outcomes"], pushed["settled"]) == (PUSHED["outcomes"], PUSHED["settled"])
+        pulled = await (await http.post("/sync/v1/pull", json=PULL)).json()
+        same_shape(PULLED, pulled)
+        shown, real = PULLED["scopes"]["match:9f"], pulled["scopes"]["match:9f"]
+        cursor = real.pop("cursor")
+        assert real == {key: value for key, value in shown.items() if key != "cursor"}
+        socket = await http.ws_connect("/sync/v1/live")
+        await the_frames_of_the_page_are_answered(socket, cursor)
+
+
+async def the_frames_of_the_page_are_answered(socket: ClientWebSocketResponse, cursor: str) -> None:
+    rows = re.findall(r'^\| `({"type": "[a-z]+".*?})` \| `({"type": "([a-z]+)".*?})`', PAGE, re.MULTILINE)
+    assert [name for _, _, name in rows] == ["welcome", "subscribed", "unsubscribed", "pong"]
+    for question, shown, name in rows:
+        await socket.send_str(question.replace("3f0c9d.2", cursor))
+        answer = await socket.receive_json()
+        assert answer["type"] == name
+        if "…" not in shown:
+            assert answer == json.loads(shown.replace("3f0c9d.2", cursor))
+
+
+def test_the_problem_of_the_page_is_what_the_server_says() -> None:
+    error = TooLarge("1200 changes in one push, more than the 1000 allowed", field="changes")
+    body = problem_of(error).body
+    assert isinstance(body, bytes)
+    assert json.loads(body) == PROBLEM
+
+
+def test_every_code_is_on_the_page_and_every_code_on_the_page_is_given() -> None:
+    tables = PAGE.split("## Refusals")[1]
+    listed = {
+        code for cell in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE) for code in re.findall(r"`(\w+)`", cell)
+    }
+    listed |= set(re.findall(r"`(\w+)`", tables.splitlines()[-1]))
+    from_aiohttp = {"not_found", "method_not_allowed", "expectation_failed", "refused"}
+    assert codes_in_the_source() | MADE_UP | from_aiohttp == listed
+
+
+def test_every_limit_outcome_operation_and_close_code_is_on_the_page() -> None:
+    assert [name for name in Limits().as_dict() if f"`{name}`" not in PAGE] == []
+    assert [kind for kind in Kind if f"| `{kind}` |" not in PAGE] == []
+    assert [op for op in Op if f"`{op}`" not in PAGE] == []
+    assert [code for code in CloseCode if f"| {code.value} |" not in PAGE] == []
+    assert f"| 1008 | {MAX_BAD_FRAMES} bad frames |" in PAGE
+    assert f"more than {MAX_FRAME_BYTES // 1024} KiB" in PAGE
