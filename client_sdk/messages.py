@@ -23,6 +23,7 @@ __all__ = [
     "PullReply",
     "PushReply",
     "decode_delta",
+    "decode_limits",
     "decode_pull_reply",
     "decode_push_reply",
     "decode_standings",
@@ -110,7 +111,7 @@ def decode_push_reply(raw: Mapping[str, JsonValue], replica: str) -> PushReply:
     try:
         answers = [_answer(_object(item)) for item in _list(raw["outcomes"])]
         return PushReply(_integer(raw["server_time_ms"]), _limits(raw), _integer(raw["settled"]), answers)
-    except (KeyError, TypeError, ValueError) as failure:
+    except (LookupError, TypeError, ValueError) as failure:
         raise _not_understood(failure) from failure
 
 
@@ -119,7 +120,7 @@ def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
     try:
         pages = {scope: _page(scope, _object(page)) for scope, page in _object(raw["scopes"]).items()}
         return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages)
-    except (KeyError, TypeError, ValueError) as failure:
+    except (LookupError, TypeError, ValueError) as failure:
         raise _not_understood(failure) from failure
 
 
@@ -128,7 +129,7 @@ def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
     try:
         scope = _text(raw["scope"])
         return Delta(scope, _text(raw["after"]), _text(raw["upto"]), _states(raw["entries"], scope))
-    except (KeyError, TypeError, ValueError) as failure:
+    except (LookupError, TypeError, ValueError) as failure:
         raise _not_understood(failure) from failure
 
 
@@ -139,7 +140,15 @@ def decode_standings(raw: Mapping[str, JsonValue]) -> dict[str, str | None]:
             scope: None if _object(standing).get("pull") else _text(_object(standing)["cursor"])
             for scope, standing in _object(raw["scopes"]).items()
         }
-    except (KeyError, TypeError, ValueError) as failure:
+    except (LookupError, TypeError, ValueError) as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_limits(raw: Mapping[str, JsonValue]) -> Limits:
+    """The limits that a welcome advertises; raises `Unreachable` if they are none."""
+    try:
+        return _limits(raw)
+    except (LookupError, TypeError, ValueError) as failure:
         raise _not_understood(failure) from failure
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from client_sdk.errors import TimedOut, Unreachable
+from client_sdk.errors import Refused, TimedOut, Unreachable
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.portion import Portion
@@ -19,6 +19,7 @@ __all__ = ["Pull"]
 
 _PAGE_BYTES: Final = 48 * 1024
 """What a server puts into a page that names no limit."""
+_MOST_SCOPES: Final = 10_000
 
 
 class Pull:
@@ -33,6 +34,7 @@ class Pull:
         self._feed = feed
         self._on_wanted = on_wanted
         self._portion = Portion()
+        self._most_scopes = _MOST_SCOPES
         self._ticket = 0
         self._wanted: dict[str, int] = {}
         self._behind: dict[str, int] = {}
@@ -65,7 +67,7 @@ class Pull:
 
     async def once(self) -> None:
         """Pull one page of each due scope, as many as fit one request; raises `TransportError`."""
-        scopes = self._due()[: self._transport.limits.max_scopes]
+        scopes = self._due()[: min(self._most_scopes, self._transport.limits.max_scopes)]
         if not scopes:
             return
         ticket = self._ticket
@@ -88,8 +90,15 @@ class Pull:
                 applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page)
                 if applied and not page.more:
                     self._done[scope] = ticket
+            self._most_scopes = min(_MOST_SCOPES, self._most_scopes * 2)
         except TimedOut:
             self._portion.came_late(_PAGE_BYTES)
+            raise
+        except Refused:
+            # Too many at once for a server whose limits are not known yet; or one name that it does not like, which
+            # then goes to the end of the queue, so that it holds up none of the others.
+            self._most_scopes = max(1, len(scopes) // 2)
+            self.check(scopes[:1])
             raise
         finally:
             await self._feed.release(scopes)

@@ -19,6 +19,7 @@ from client_sdk.messages import (
     Limits,
     PullReply,
     PushReply,
+    decode_limits,
     decode_pull_reply,
     decode_push_reply,
     encode_push,
@@ -102,6 +103,7 @@ class Transport:
                 raise Unreachable("the live connection was opened, but not welcomed in time") from failure
             if socket.welcome.get("type") != "welcome":
                 raise Unreachable(f"the live connection began with {socket.welcome.get('type')!r}, not a welcome")
+            self.limits = decode_limits(socket.welcome)
             yield socket
         finally:
             await websocket.close()
