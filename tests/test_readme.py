@@ -38,6 +38,19 @@ def test_every_link_within_the_tree_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs" / "decisions").glob("0*.md")}
+    assert pages == set(re.findall(r"\]\((0[^)]+\.md)\)", index))
+
+
+def test_every_page_that_the_source_sends_its_reader_to_is_there() -> None:
+    modules = [path for room in ("syncd", "client_sdk", "conflict_rules") for path in (ROOT / room).rglob("*.py")]
+    named = {page for path in modules for page in re.findall(r"docs/[\w/.-]+\.md", path.read_text(encoding="utf-8"))}
+    assert named
+    assert [page for page in sorted(named) if not (ROOT / page).is_file()] == []
+
+
 async def test_the_example_runs_and_its_goal_is_on_the_server(tmp_path: Path) -> None:
     (example,) = blocks("python")
     async with running_server(tmp_path / "club.db", app="syncd.apps.grassroots:app") as server:
