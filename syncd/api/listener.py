@@ -25,7 +25,10 @@ _BACKLOG = 1024
 
 
 class _HttpConnection(web.RequestHandler):
-    """aiohttp's connection, with a problem document instead of a logged traceback for bytes that are not HTTP."""
+    """aiohttp's connection, without a logged traceback for what is no fault of the server.
+
+    Bytes that are not HTTP get a problem document, and a caller that goes in the middle of a request gets nothing.
+    """
 
     __slots__ = ()
 
@@ -36,6 +39,8 @@ class _HttpConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):
+            raise exc
         if status != 400:
             return super().handle_error(request, status, exc, message)
         reason = (message or "").strip().partition("\n")[0] or "it cannot be parsed"

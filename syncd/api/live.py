@@ -130,7 +130,11 @@ class _Session:
             raise
         except Exception:
             incident = report_unexpected("live")
-            await self._send({"type": "error", "code": SyncdError.code, "incident": incident})
+            message = "the server failed on this frame"
+            hint = f"Whoever runs the server finds the cause in its log under the incident {incident}."
+            await self._send(
+                {"type": "error", "code": SyncdError.code, "message": message, "hint": hint, "incident": incident}
+            )
             raise _Goodbye(CloseCode.INTERNAL_ERROR, f"incident {incident}") from None
         return True
 
@@ -208,10 +212,16 @@ class _Session:
                 raise _Goodbye(CloseCode.TOO_MANY_BAD_FRAMES, "too_many_bad_frames")
 
     async def _send_deltas(self, connection: Connection) -> None:
-        with suppress(ConnectionError):
+        try:
             async for frame in connection:
                 async with self._writing:
                     await self._write(frame)
+        except ConnectionError:
+            # The reader notices too, and ends the conversation.
+            pass
+        except Exception:
+            incident = report_unexpected("live")
+            await close_socket(self._socket, self._request, CloseCode.INTERNAL_ERROR, f"incident {incident}")
 
     async def _send(self, frame: Mapping[str, object]) -> None:
         async with self._writing:

@@ -90,6 +90,41 @@ async def test_broken_chunks_are_refused(server: ServerProcess, chunks: bytes) -
     assert await still_answers(server)
 
 
+@pytest.mark.parametrize("sent", [request_bytes(PUSH)[:-5], POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{"])
+@pytest.mark.parametrize("rude", [True, False])
+async def test_who_goes_in_the_middle_of_a_body_is_no_fault_of_the_server(
+    server: ServerProcess, sent: bytes, rude: bool
+) -> None:
+    _, writer = await asyncio.open_connection(*server.host_and_port)
+    writer.write(sent)
+    await writer.drain()
+    if rude:
+        writer.transport.abort()
+    else:
+        writer.close()
+        await writer.wait_closed()
+    assert await still_answers(server)
+
+
+async def test_watchers_that_go_without_a_word_are_no_fault_of_the_server(server: ServerProcess) -> None:
+    async with ClientSession(server.url) as http:
+        sockets = [await http.ws_connect("/sync/v1/live") for _ in range(10)]
+        for socket in sockets:
+            await socket.send_json({"type": "hello"})
+            await socket.send_json({"type": "subscribe", "scopes": {"watched": None}})
+            assert [(await socket.receive_json())["type"] for _ in range(2)] == ["welcome", "subscribed"]
+        for n in range(1, 21):
+            change = {"n": n, "scope": "watched", "type": "note", "id": f"w{n}", "op": "create", "fields": {"n": n}}
+            async with http.post("/sync/v1/push", json={"replica": "rude", "changes": [change]}) as reply:
+                assert (await reply.json())["outcomes"][0]["outcome"] == "applied"
+            if n % 2 == 0:
+                connection = sockets[n // 2 - 1]._response.connection
+                assert connection is not None
+                assert connection.transport is not None
+                connection.transport.abort()
+    assert await still_answers(server)
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /sync/v1/push HTTP/1.1\r\nHost: 127"], ids=["silence", "half a head"])
 async def test_a_connection_that_keeps_silent_is_closed(server: ServerProcess, sent: bytes) -> None:
     started = time.monotonic()

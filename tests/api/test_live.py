@@ -311,6 +311,33 @@ async def test_a_socket_that_has_gone_is_counted_no_more(api: Api) -> None:
             await api.pull({})
 
 
+async def test_a_fault_in_sending_is_logged_and_ends_the_conversation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(connection: Connection) -> Any:
+        raise ZeroDivisionError
+        yield b""
+
+    monkeypatch.setattr(Connection, "__aiter__", broken)
+    socket = await welcome(api)
+    code, why = await closed(socket)
+    assert (code, why.split()[0]) == (1011, "incident")
+
+
+async def test_a_fault_in_answering_is_told_with_its_incident_and_ends_the_conversation(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    socket = await welcome(api)
+    monkeypatch.setattr(api.server.watcher, "subscribe", broken)
+    await socket.send_json({"type": "subscribe", "scopes": {"main": None}})
+    error = await frame_of(socket)
+    assert error["code"] == "internal_error"
+    assert await closed(socket) == (1011, f"incident {error['incident']}")
+
+
 async def test_sockets_are_told_that_the_server_goes_away(api: Api) -> None:
     sockets = [await welcome(api), await api.http.ws_connect(LIVE)]
     closing = asyncio.create_task(api.server.web.shutdown())
