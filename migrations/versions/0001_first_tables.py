@@ -18,13 +18,14 @@ SQLITE = [
         started_at_ms INTEGER NOT NULL
     )
     """,
-    # `version`: the head. `incarnation_no`: the last that wrote here, 0 for none.
+    # `version`: the head. `digest`: of what lives there at the head (invariant 13). `incarnation_no`: the last that wrote here, 0 for none.
     # Rejected changes that name no readable scope hang on the scope ''.
     """
     CREATE TABLE scopes (
         no INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         version INTEGER NOT NULL DEFAULT 0,
+        digest BLOB NOT NULL DEFAULT (zeroblob(16)),
         incarnation_no INTEGER NOT NULL DEFAULT 0
     )
     """,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from conflict_rules.digest import digest_text
 from conflict_rules.values import valid_replica, valid_scope
 from syncd.engine.cursor import Cursor
 from syncd.engine.limits import Limits
@@ -21,7 +22,7 @@ class ScopePage:
     `bodies`: encoded states in version order, tombstones among them. `settled`: the replica's highest number that was
     settled in this scope within what the page covers (law 4). `more`: pull again from `cursor`. `reset`: this is the
     first page of a fresh snapshot; what the replica holds of the scope and does not meet again until `more` is false
-    is gone.
+    is gone. `digest`: of everything that lives in the scope at `cursor`; only if it was asked for, and `more` is false.
     """
 
     bodies: Sequence[bytes]
@@ -29,6 +30,7 @@ class ScopePage:
     settled: int
     more: bool
     reset: bool
+    digest: str | None = None
 
 
 class Puller:
@@ -39,7 +41,12 @@ class Puller:
         self._limits = limits
 
     async def pull(
-        self, replica: str | None, scopes: Mapping[str, str | None], limit_bytes: int | None = None
+        self,
+        replica: str | None,
+        scopes: Mapping[str, str | None],
+        limit_bytes: int | None = None,
+        *,
+        digest: bool = False,
     ) -> dict[str, ScopePage]:
         """A page of each scope after its cursor (None: from the start), all from one snapshot.
 
@@ -58,6 +65,10 @@ class Puller:
                 page = await self._page(snapshot, replica, scope, cursor, room)
                 room -= sum(map(len, page.bodies))
                 pages[scope] = page
+            if digest:
+                # All of one snapshot: a page without more stands at the head that the digest is of.
+                digests = await snapshot.digests([scope for scope, page in pages.items() if not page.more])
+                pages.update({scope: replace(pages[scope], digest=digest_text(digests[scope])) for scope in digests})
         return pages
 
     async def _page(

@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from conflict_rules import State
+from conflict_rules.digest import EMPTY_DIGEST, updated_digest
 from conflict_rules.wire import decode_state, encode_state
+from syncd.errors import AppError
 from syncd.store.protocol import Commit, Loaded, ReplicaRow, ResourceKey, SettledRow, StateRow
 
 __all__ = ["Workspace", "encode_body"]
@@ -25,15 +27,23 @@ def encode_body(state: State) -> bytes:
 
 
 class Workspace:
-    """Rows by key, overlaid with what has been written since."""
+    """Rows by key, overlaid with what has been written since.
 
-    def __init__(self) -> None:
+    `missing`: scopes that were needed and are not locked. Then all is to be done again with their locks (law 5), and
+    the run goes on only to find out what else it needs: nothing of it is committed. With `may_grow` false that was
+    done often enough.
+    """
+
+    def __init__(self, *, may_grow: bool = True) -> None:
+        self.missing: set[str] = set()
+        self._may_grow = may_grow
         self.scopes: dict[str, int] = {}
         self.replicas: dict[str, ReplicaRow] = {}
         self.settled: dict[tuple[str, int], SettledRow] = {}
         self._loaded: dict[ResourceKey, StateRow | None] = {}
         self._states: dict[ResourceKey, State | None] = {}
         self._bodies: dict[ResourceKey, bytes] = {}
+        self._digests: dict[str, bytes] = {}
         self._new_scopes: dict[str, int] = {}
         self._new_states: dict[ResourceKey, State] = {}
         self._new_replicas: dict[str, ReplicaRow] = {}
@@ -44,6 +54,8 @@ class Workspace:
         """Take in loaded rows; what this workspace knows already stands. `asked`: keys that were looked for."""
         for scope, version in loaded.scopes.items():
             self.scopes.setdefault(scope, version)
+        for scope, digest in loaded.digests.items():
+            self._digests.setdefault(scope, digest)
         for replica, row in loaded.replicas.items():
             self.replicas.setdefault(replica, row)
         for number, settled in loaded.settled.items():
@@ -56,6 +68,20 @@ class Workspace:
     def knows(self, key: ResourceKey) -> bool:
         """Whether `key` has been looked for."""
         return key in self._loaded
+
+    def need(self, scope: str) -> None:
+        """Say that `scope` is read or written; its lock is held if its version was loaded.
+
+        Raises `AppError` if it is not, and locks cannot be taken anew any more.
+        """
+        if scope in self.scopes:
+            return
+        if not self._may_grow:
+            raise AppError(
+                f"each run of the hooks touches further scopes, {scope!r} for one",
+                hint="Give what a hook creates an id made from that of its change, so that every run does the same.",
+            )
+        self.missing.add(scope)
 
     def head(self, scope: str) -> int:
         """The scope's version, with what was written here; 0 if it was never written."""
@@ -79,6 +105,8 @@ class Workspace:
     def put(self, state: State, body: bytes) -> None:
         """Write a state; its version becomes the scope's."""
         key = (state.type, state.id)
+        digest = updated_digest(self._digests.get(state.scope, EMPTY_DIGEST), self.state(key), state)
+        self._set(self._digests, state.scope, digest)
         self._set(self._states, key, state)
         self._set(self._bodies, key, body)
         self._set(self._new_states, key, state)
@@ -115,7 +143,8 @@ class Workspace:
         ]
         states.sort(key=lambda row: (row.scope, row.version))
         replicas = [replace(row, seen_at_ms=at_ms) for row in self._new_replicas.values()]
-        return Commit(states, dict(self._new_scopes), list(self._new_settled.values()), replicas)
+        digests = {scope: self._digests[scope] for scope in self._new_scopes}
+        return Commit(states, dict(self._new_scopes), list(self._new_settled.values()), replicas, digests)
 
     def _set(self, table: dict[Any, Any], key: object, value: object) -> None:
         self._undo.append((table, key, table.get(key, _MISSING)))

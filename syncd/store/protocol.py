@@ -112,13 +112,16 @@ class Loaded:
     scopes: Mapping[str, int] = field(default_factory=dict)
     states: Mapping[ResourceKey, StateRow] = field(default_factory=dict)
     settled: Mapping[tuple[str, int], SettledRow] = field(default_factory=dict)
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    """The stored digest of each scope that was asked for; absent for one that was never written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that one transaction writes.
 
-    `states`: at most one per resource, the newest. `scopes`: the new head of each scope written to. `settled`: in the
+    `states`: at most one per resource, the newest. `scopes`: the new head of each scope written to.
+    `digests`: its new digest, 16 bytes (invariant 13). `settled`: in the
     order in which they were settled. `replicas`: the new row of each replica.
     """
 
@@ -126,6 +129,7 @@ class Commit:
     scopes: Mapping[str, int] = field(default_factory=dict)
     settled: Sequence[SettledRow] = ()
     replicas: Sequence[ReplicaRow] = ()
+    digests: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,10 @@ class Snapshot(Protocol):
 
     async def heads(self, scopes: Collection[str]) -> Mapping[str, int]:
         """The version of each scope; 0 for one that was never written."""
+        ...
+
+    async def digests(self, scopes: Collection[str]) -> Mapping[str, bytes]:
+        """The digest of each scope as of its head; 16 zero bytes for one that was never written (invariant 13)."""
         ...
 
     async def page(self, scope: str, after: int, limit_bytes: int) -> Page:

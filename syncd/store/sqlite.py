@@ -22,6 +22,7 @@ from syncd.store.protocol import Commit, Loaded, Page, ResourceKey, StateRow, Wa
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
+    read_digests,
     read_end_of,
     read_heads,
     read_page,
@@ -82,6 +83,10 @@ class SqliteSnapshot:
 
     def __init__(self, reader: SqliteConnection) -> None:
         self._reader = reader
+
+    async def digests(self, scopes: Collection[str]) -> Mapping[str, bytes]:
+        """See `Snapshot.digests`."""
+        return await self._reader.run(_in_read, read_digests, scopes)
 
     async def heads(self, scopes: Collection[str]) -> Mapping[str, int]:
         """See `Snapshot.heads`."""

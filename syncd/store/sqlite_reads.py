@@ -12,10 +12,20 @@ from typing import Any
 
 from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
 
-__all__ = ["read_end_of", "read_heads", "read_page", "read_places", "read_scope", "read_settled", "read_wanted"]
+__all__ = [
+    "read_digests",
+    "read_end_of",
+    "read_heads",
+    "read_page",
+    "read_places",
+    "read_scope",
+    "read_settled",
+    "read_wanted",
+]
 
 # CROSS JOIN fixes the order of the loops: the keys outside, a look-up in an index for each inside.
 _HEADS = "SELECT s.name, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
+_DIGESTS = "SELECT s.name, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _REPLICAS = """
     SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms
     FROM json_each(?) AS k CROSS JOIN replicas AS r ON r.id = k.value
@@ -75,6 +85,7 @@ def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
     return Loaded(
         replicas={row[0]: ReplicaRow(*row) for row in replicas},
         scopes=read_heads(connection, wanted.scopes),
+        digests=dict(_rows(connection, _DIGESTS, wanted.scopes)),
         states={(row[1], row[2]): _state(row) for row in states},
         settled={(row[0], row[1]): SettledRow(*row) for row in changes},
     )
@@ -83,6 +94,11 @@ def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
 def read_heads(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, int]:
     """See `Snapshot.heads`."""
     return {**dict.fromkeys(scopes, 0), **dict(_rows(connection, _HEADS, scopes))}
+
+
+def read_digests(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, bytes]:
+    """See `Snapshot.digests`."""
+    return {**dict.fromkeys(scopes, bytes(16)), **dict(_rows(connection, _DIGESTS, scopes))}
 
 
 def read_scope(connection: sqlite3.Connection, scope: str) -> Sequence[StateRow]:

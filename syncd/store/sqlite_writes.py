@@ -32,7 +32,10 @@ _NOTE_INCARNATION = """
     INSERT INTO scope_incarnations (scope_no, incarnation_no, version_before)
     SELECT no, :incarnation_no, version FROM scopes WHERE no = :scope_no AND incarnation_no <> :incarnation_no
 """
-_HEAD = "UPDATE scopes SET version = :version, incarnation_no = :incarnation_no WHERE no = :scope_no"
+_HEAD = """
+    UPDATE scopes
+    SET version = :version, digest = coalesce(:digest, digest), incarnation_no = :incarnation_no WHERE no = :scope_no
+"""
 
 
 def write_incarnation(connection: sqlite3.Connection, incarnation: str, now_ms: int) -> int:
@@ -63,7 +66,12 @@ def _write(connection: sqlite3.Connection, commit: Commit, incarnation_no: int) 
     scopes = {*commit.scopes, *(row.scope for row in commit.states), *(row.scope for row in commit.settled)}
     scope_nos = _numbers(connection, "scopes", "name", scopes)
     heads = [
-        {"version": version, "incarnation_no": incarnation_no, "scope_no": scope_nos[scope]}
+        {
+            "version": version,
+            "digest": commit.digests.get(scope),
+            "incarnation_no": incarnation_no,
+            "scope_no": scope_nos[scope],
+        }
         for scope, version in commit.scopes.items()
     ]
     connection.executemany(_NOTE_INCARNATION, heads)

@@ -10,7 +10,7 @@ from tests.conformance.rows import load, note, replica_row, settled_row, version
 
 async def test_what_was_never_written_is_absent_and_its_scope_is_at_version_0(store: Store) -> None:
     loaded = await load(store, ("note", "x"), replicas=("r",), scopes=("s",), numbers=(("r", 1),))
-    assert loaded == Loaded(replicas={}, scopes={"s": 0}, states={}, settled={})
+    assert loaded == Loaded(replicas={}, scopes={"s": 0}, digests={}, states={}, settled={})
 
 
 async def test_who_wants_nothing_gets_nothing(store: Store) -> None:
@@ -22,7 +22,7 @@ async def test_a_commit_is_found_again_row_by_row(store: Store) -> None:
     state, settled, replica = note("s", "x", 1), settled_row("r", 1, "s", 1), replica_row("r", 1)
     await write(store, Commit([state], {"s": 1}, [settled], [replica]))
     loaded = await load(store, ("note", "x"), replicas=("r",), scopes=("s",), numbers=(("r", 1),))
-    assert loaded == Loaded({"r": replica}, {"s": 1}, {("note", "x"): state}, {("r", 1): settled})
+    assert loaded == Loaded({"r": replica}, {"s": 1}, {("note", "x"): state}, {("r", 1): settled}, {"s": bytes(16)})
 
 
 async def test_only_what_is_wanted_is_loaded(store: Store) -> None:
@@ -97,7 +97,11 @@ async def test_large_numbers_are_kept_exactly(store: Store) -> None:
     await write(store, Commit([note("s", "x", largest)], {"s": largest}, [settled], [replica]))
     loaded = await load(store, ("note", "x"), replicas=("r",), scopes=("s",), numbers=(("r", largest),))
     assert loaded == Loaded(
-        {"r": replica}, {"s": largest}, {("note", "x"): note("s", "x", largest)}, {("r", largest): settled}
+        {"r": replica},
+        {"s": largest},
+        {("note", "x"): note("s", "x", largest)},
+        {("r", largest): settled},
+        {"s": bytes(16)},
     )
 
 
@@ -207,3 +211,15 @@ async def test_a_thousand_rows_go_in_and_come_out_in_one_call_each(store: Store)
     )
     assert loaded.states == {("note", f"id-{n}"): note(f"s{n % 7}", f"id-{n}", n) for n in numbers}
     assert loaded.settled == {(f"r{n % 5}", n): settled_row(f"r{n % 5}", n, f"s{n % 7}", n) for n in numbers}
+
+
+async def test_a_scopes_digest_is_kept_until_another_is_written(store: Store) -> None:
+    digest, later = bytes(range(16)), bytes(range(16, 32))
+    await write(store, Commit([note("s", "x", 1)], {"s": 1}, digests={"s": digest}))
+    await write(store, Commit([note("s", "y", 2)], {"s": 2}))
+    assert (await load(store, scopes=("s",))).digests == {"s": digest}
+    async with store.snapshot() as snapshot:
+        await snapshot.heads(["s"])
+        await write(store, Commit([note("s", "y", 3)], {"s": 3}, digests={"s": later}))
+        assert await snapshot.digests(["s", "nowhere"]) == {"s": digest, "nowhere": bytes(16)}, "as of the snapshot"
+    assert (await load(store, scopes=("s",))).digests == {"s": later}

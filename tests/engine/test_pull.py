@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conflict_rules.digest import digest_text, scope_digest
+from conflict_rules.wire import decode_state
 from syncd.engine.limits import Limits
 from syncd.errors import InvalidMessage, TooLarge
 from tests.support.engine import Engine, open_engine
@@ -82,3 +84,32 @@ async def test_bad_names_and_too_many_scopes_are_refused(tmp_path: Path) -> None
             await engine.puller.pull("a", {"a": None, "b": None, "c": None})
         with pytest.raises(InvalidMessage, match="replica"):
             await engine.puller.pull("no spaces", {"a": None})
+
+
+async def test_a_digest_is_of_everything_that_lives_at_the_cursor(engine: Engine) -> None:
+    """Invariant 13."""
+    a = engine.replica("a")
+    for i in range(5):
+        await a.create(f"r{i}", v=i)
+    await a.update("r0", 1, v="changed")
+    await a.delete("r1", 2)
+    page = (await engine.puller.pull("b", {"main": None}, digest=True))["main"]
+    states = [decode_state(json.loads(body), "main") for body in page.bodies]
+    assert page.digest == digest_text(scope_digest(states))
+    assert (await engine.puller.pull("b", {"main": page.cursor}))["main"].digest is None, "only on request"
+
+
+async def test_a_page_with_more_to_come_has_no_digest(engine: Engine) -> None:
+    a = engine.replica("a")
+    for i in range(4):
+        await a.create(f"r{i}", text="x" * 900)
+    page = (await engine.puller.pull("b", {"main": None}, 1000, digest=True))["main"]
+    assert (page.more, page.digest) == (True, None)
+
+
+async def test_what_was_refused_or_vetoed_leaves_the_digest_alone(engine: Engine) -> None:
+    a = engine.replica("a")
+    await a.create("x", v=1)
+    before = (await engine.puller.pull(None, {"main": None}, digest=True))["main"].digest
+    await a.push(a.change("create", "y", 0, _group="g", v=1), a.change("create", "bad id!", 0, _group="g", v=1))
+    assert (await engine.puller.pull(None, {"main": None}, digest=True))["main"].digest == before
