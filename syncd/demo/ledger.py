@@ -39,9 +39,9 @@ def read_ledger(database: Path) -> Sequence[LedgerRow]:
             return []
         rows = connection.execute(
             """
-            SELECT replicas.id, n, digest, scopes.name, type, changes.id, change, outcome
-            FROM changes JOIN replicas ON replicas.no = replica_no JOIN scopes ON scopes.no = scope_no
-            ORDER BY replicas.id, n
+            SELECT r.id, c.n, c.digest, s.name, c.type, c.id, c.change, c.outcome
+            FROM changes AS c JOIN replicas AS r ON r.no = c.replica_no JOIN scopes AS s ON s.no = c.scope_no
+            ORDER BY r.id, c.n
             """
         ).fetchall()
     ledger: list[LedgerRow] = []

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,14 +37,18 @@ class _Child:
 
     def kill(self) -> None:
         """kill -9: it gets no chance to do anything more."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._send(signal.SIGKILL)
 
     async def wait_dead(self) -> None:
         """Return when the process is gone and its pipes are closed."""
         if self._process is not None:
             await self._process.communicate()
+
+    def _send(self, number: signal.Signals) -> None:
+        # Not by the process object: that would reap a child that has just died, behind the back of the event loop.
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def _spawn(self, command: Sequence[str]) -> dict[str, Any]:
         """Start the program and return the first line it prints, a JSON object."""
@@ -93,7 +98,7 @@ class ServerProcess(_Child):
     async def stop(self) -> None:
         """SIGTERM, as at any orderly end; kill -9 if it does not listen."""
         if self.running and self._process is not None:
-            self._process.terminate()
+            self._send(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _STOP_S)
         self.kill()
