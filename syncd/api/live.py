@@ -130,10 +130,14 @@ class _Session:
             raise
         except Exception:
             incident = report_unexpected("live")
-            message = "the server failed on this frame"
-            hint = f"Whoever runs the server finds the cause in its log under the incident {incident}."
             await self._send(
-                {"type": "error", "code": SyncdError.code, "message": message, "hint": hint, "incident": incident}
+                {
+                    "type": "error",
+                    "code": SyncdError.code,
+                    "message": "the server failed on this frame",
+                    "hint": f"Whoever runs the server finds the cause in its log under the incident {incident}.",
+                    "incident": incident,
+                }
             )
             raise _Goodbye(CloseCode.INTERNAL_ERROR, f"incident {incident}") from None
         return True
