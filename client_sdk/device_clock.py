@@ -14,6 +14,8 @@ __all__ = ["DeviceClock"]
 
 _TOLERATED_MS: Final = 2_000
 """A difference to the server below this is left alone: delays on the way look the same."""
+_END_MS: Final = 1 << 47
+"""In the year 6429."""
 
 
 class DeviceClock:
@@ -69,6 +71,9 @@ class DeviceClock:
         A clock found to run ahead lets go of the stamps it minted far ahead: they stay with their changes, and the
         replica's own marks count as seen whatever their stamps say.
         """
+        if not 0 < server_time_ms < _END_MS:
+            # No time that a stamp could hold: better a clock that is a little wrong than none.
+            return False
         offset_ms = server_time_ms + round_trip_ms // 2 - self._now_ms()
         if abs(offset_ms - self.offset_ms) <= max(_TOLERATED_MS, round_trip_ms // 2):
             return False

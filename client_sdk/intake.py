@@ -183,7 +183,7 @@ class Intake:
         def still_shown(entry: Entry, outcome: Outcome) -> bool:
             # Invariant: what has no effect leaves the view at once; what has one, when the confirmed state holds it.
             row = replica.scopes.get(entry.change.scope)
-            included = row is None or is_included(entry.change, outcome, row.version, ())
+            included = row is None or is_included(entry.change, outcome, row.version, {})
             return entry.shown and outcome.kind.took_effect and not included
 
         keys = {entry.key for entry, _ in outcomes}
@@ -323,8 +323,12 @@ def _gone(state: State | None) -> State | None:
     return replace(state, fields={}, marks={}, deleted=state.deleted or last)
 
 
-def _origins(states: Iterable[tuple[State, str]]) -> set[tuple[str, int]]:
-    return {(state.origin.replica, state.origin.n) for state, _ in states}
+def _origins(states: Iterable[tuple[State, str]]) -> dict[str, int]:
+    """The highest number of each replica that these states came of."""
+    highest: dict[str, int] = {}
+    for state, _ in states:
+        highest[state.origin.replica] = max(state.origin.n, highest.get(state.origin.replica, 0))
+    return highest
 
 
 def _stamps(states: Iterable[State]) -> Iterable[Stamp]:

@@ -7,6 +7,7 @@ processes cannot number changes side by side; the lock ends with the process, ho
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,8 @@ __all__ = ["ChangeRow", "LocalStore", "ReplicaRow", "ResourceRow", "ScopeRow"]
 _FORMAT: Final = 1
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
+_BUSY_S: Final = 0.5
+"""How long to wait for a process that is just ending to let go of the file."""
 
 _SCHEMA: Final = f"""
 CREATE TABLE replica (
@@ -134,7 +137,12 @@ class LocalStore:
 
         Raises `FileInUse`, `FileTooNew` or `FileUnusable`, each with a sentence.
         """
-        connection = aiosqlite.connect(path, isolation_level=None, timeout=0.5)
+        try:
+            # A connection that cannot be made leaves a thread of aiosqlite behind; so it is tried without one.
+            await asyncio.to_thread(lambda: sqlite3.connect(path).close())
+        except sqlite3.Error as failure:
+            raise _translated(failure, str(path)) from failure
+        connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_S)
         try:
             await connection
             store = cls(connection, str(path))

@@ -8,7 +8,7 @@ replica's own marks count as seen by their origin (law 1).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,15 +62,15 @@ def is_settled_by_page(change: Change, replica: str, settled: int) -> bool:
     return change.replica == replica and change.n <= settled
 
 
-def is_included(change: Change, outcome: Outcome | None, version: int, origins: Collection[tuple[str, int]]) -> bool:
+def is_included(change: Change, outcome: Outcome | None, version: int, origins: Mapping[str, int]) -> bool:
     """Whether confirmed states up to `version` of the change's scope hold whatever became of it.
 
-    Told by its outcome, or by a state that came of it or of a later change of the same replica (`origins`: replica
-    and number), since numbers are settled in order and so take rising versions.
+    Told by its outcome, or by a state that came of it or of a later change of the same replica (`origins`: its
+    highest number by replica), since numbers are settled in order and so take rising versions.
     """
     if outcome is not None and outcome.version <= version:
         return True
-    return any(replica == change.replica and n >= change.n for replica, n in origins)
+    return origins.get(change.replica, 0) >= change.n
 
 
 def same_content(left: State | None, right: State | None) -> bool:

@@ -22,6 +22,11 @@ async def shown(client: Client, type_name: str = "note") -> dict[str, dict[str, 
     return {str(resource.pop("id")): resource for resource in resources}
 
 
+def a_little_ahead() -> int:
+    """A clock whose stamps lie above those of the others, also within a millisecond."""
+    return time.time_ns() // 1_000_000 + 500
+
+
 async def settled_numbers(server: Served, replica: str) -> int:
     reply = await server.parts.pusher.push(replica, 1, [])
     return reply.settled
@@ -59,6 +64,24 @@ async def test_a_live_watcher_sees_a_change_without_pulling_for_it(server: Serve
         delta = await anext(watch)
         assert [(state.id, state.fields) for state in delta.states] == [("x", {"text": "goal"})]
         assert await shown(family) == {"x": {"text": "goal"}}
+        assert len([request for request in network.requests if request.what == "pull"]) == pulls
+
+
+async def test_replicas_that_write_themselves_see_each_other_live_without_pulling(
+    server: Served, open_client: OpenClient
+) -> None:
+    async with lossy_network(server.port) as network:
+        a, b = [await open_client(name, network.url) for name in "ab"]
+        watches = {a: a.watch("main"), b: b.watch("main")}
+        for client in (a, b):
+            await until(lambda client=client: client.status.state is SyncState.LIVE)
+            await client.synced()
+        pulls = len([request for request in network.requests if request.what == "pull"])
+        for step in range(5):
+            for writer, reader in ((a, b), (b, a)):
+                await writer.collection("note").put({"id": "x", "step": f"{step}{writer is a}"})
+                (state,) = (await anext(watches[reader])).states
+                assert state.fields == {"step": f"{step}{writer is a}"}
         assert len([request for request in network.requests if request.what == "pull"]) == pulls
 
 
@@ -113,7 +136,7 @@ async def test_edits_of_different_fields_combine_and_of_one_field_converge(
     a = await open_client("a", server.url)
     await a.collection("note").put({"id": "x", "text": "t", "color": "white"})
     await a.synced()
-    b = await open_client("b", server.url)
+    b = await open_client("b", server.url, now_ms=a_little_ahead)
     await b.synced()
     await a.pause()
     await b.pause()
@@ -132,7 +155,7 @@ async def test_an_overruled_change_leaves_the_view_and_says_so(server: Served, o
     a = await open_client("a", server.url)
     await a.collection("note").put({"id": "x", "v": 0})
     await a.synced()
-    b = await open_client("b", server.url)
+    b = await open_client("b", server.url, now_ms=a_little_ahead)
     await b.synced()
     await a.pause()
     early = await a.collection("note").update("x", v="early")
@@ -180,7 +203,7 @@ async def test_a_whole_record_is_never_a_mixture(league_server: Served, open_cli
     a = await open_client("a", league_server.url, app=league)
     await a.collection(Profile).put(Profile(id="p", name="old", bio="old"))
     await a.synced()
-    b = await open_client("b", league_server.url, app=league)
+    b = await open_client("b", league_server.url, app=league, now_ms=a_little_ahead)
     await b.synced()
     await a.pause()
     await a.collection(Profile).update("p", name="from a")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from client_sdk.device_clock import DeviceClock
 from conflict_rules import MAX_DRIFT_MS, Stamp
 
@@ -40,6 +42,13 @@ def test_a_small_difference_is_left_alone() -> None:
     assert not clock.learn(NOON_MS + 1_900, 0)
     assert not clock.learn(NOON_MS - 5_000, 12_000), "a slow round trip measures nothing"
     assert clock.offset_ms == 0
+
+
+@pytest.mark.parametrize("nonsense_ms", [-5, 0, 1 << 48, 1 << 70])
+def test_a_time_that_no_stamp_could_hold_is_not_learned(nonsense_ms: int) -> None:
+    clock = DeviceClock("r", lambda: NOON_MS)
+    assert not clock.learn(nonsense_ms, 0)
+    assert clock.tick().wall_ms == NOON_MS
 
 
 def test_the_offset_goes_back_when_somebody_sets_the_clock() -> None:

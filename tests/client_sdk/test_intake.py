@@ -103,6 +103,12 @@ class TestPullAcknowledges:
         assert phone.outcomes == {1: Kind.OVERRULED, 2: Kind.REJECTED}
         assert phone.replica.rejected_count == 1
 
+    async def test_what_was_overruled_by_what_is_not_here_yet_leaves_the_view_all_the_same(self, phone: Phone) -> None:
+        await phone.page(state(5, v="old"), after=None)
+        await phone.update("x", v="mine")
+        await phone.answer(1, {"n": 1, "outcome": "overruled", "version": 7, "lost": ["v"]})
+        assert await phone.shown() == {"x": {"v": "old"}}
+
     async def test_an_answer_is_kept_over_a_restart(self, phone: Phone, tmp_path: Path) -> None:
         await phone.put("x", v=1)
         await phone.answer(1, {"n": 1, "outcome": "applied", "version": 3})
