@@ -11,40 +11,13 @@ import random
 from pathlib import Path
 
 from client_sdk import Client
-from conflict_rules import Algebra, Change, Kind, Mark, Merged, Op, Origin, Outcome, State
-from syncd.app import App, Resource
+from conflict_rules import Op
 from tests.client_sdk.conftest import OpenClient
+from tests.client_sdk.taps import Counter, taps
 from tests.sizes import SIZES
 from tests.support.lossy_network import Fate, lossy_network
 from tests.support.served import served
-
-
-class Tally:
-    """Adds up; the opposite of idempotent."""
-
-    name = "tally"
-    algebra = Algebra(commutative=True, associative=True, idempotent=False)
-    whole_record = False
-
-    def merge(self, state: State | None, change: Change, version: int) -> Merged:
-        count = 0 if state is None else state.fields["count"]
-        assert isinstance(count, int)
-        added = change.fields["count"]
-        assert isinstance(added, int)
-        mark = {"count": Mark(version, change.stamp)}
-        origin = Origin(change.replica, change.n)
-        merged = State(change.scope, change.type, change.id, version, {"count": count + added}, mark, origin)
-        return Merged(Outcome(Kind.APPLIED, version), merged)
-
-
-taps = App("taps")
-
-
-@taps.resource(scope="main", rule=Tally())
-class Counter(Resource):
-    """Counts taps; an update says how many to add."""
-
-    count: int
+from tests.support.server import running_server
 
 
 async def shown(client: Client) -> int:
@@ -116,6 +89,42 @@ async def test_taps_of_two_phones_only_ever_add_up(tmp_path: Path, open_client: 
             for phone in phones:
                 await phone.synced()
         assert [await shown(phone) for phone in phones] == [sum(made)] * 2
+
+
+async def test_a_tap_counts_once_although_the_server_is_killed_in_between(
+    tmp_path: Path, open_client: OpenClient
+) -> None:
+    """Real processes, kill -9: what was committed without an answer is a repeat, and what was not is made good."""
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    async with running_server(tmp_path / "server.db", app="tests.client_sdk.taps:taps") as server:
+        phones = [await open_client(name, server.url, app=taps) for name in ("a", "b", "c")]
+        await phones[0].collection(Counter).put(Counter(id="clicker", count=0))
+        for phone in phones:
+            await phones[0].synced()
+            await phone.synced()
+        made = [0, 0, 0]
+        killed = asyncio.Event()
+
+        async def tap(me: int) -> None:
+            while not killed.is_set():
+                await phones[me].collection(Counter).update("clicker", count=1)
+                made[me] += 1
+                assert await shown(phones[me]) >= made[me]
+                await asyncio.sleep(dice.random() * 0.01)
+
+        tapping = [asyncio.create_task(tap(me)) for me in range(3)]
+        for _ in range(4):
+            await asyncio.sleep(dice.random() * 0.3)
+            await server.kill()
+            await server.start()
+        killed.set()
+        await asyncio.gather(*tapping)
+        for _ in range(2):
+            for phone in phones:
+                await phone.synced()
+        assert [await shown(phone) for phone in phones] == [sum(made)] * 3
 
 
 async def test_deletes_do_not_hide_what_a_tally_counts(tmp_path: Path, open_client: OpenClient) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ LIMITS = {"max_changes": 1000, "max_body_bytes": 1_048_576, "max_scopes": 200}
 
 def reply(**body: Any) -> web.Response:
     """200, with what every reply carries."""
-    return web.json_response({"server_time_ms": 0, "limits": LIMITS, **body})
+    return web.json_response({"server_time_ms": time.time_ns() // 1_000_000, "limits": LIMITS, **body})
 
 
 def applied(request: Any) -> web.Response:
