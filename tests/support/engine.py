@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from syncd.store.sqlite import SqliteStore
-
 from conflict_rules import Stamp
 from syncd.app import App, open_app
 from syncd.bus.local import LocalBus
@@ -19,6 +17,7 @@ from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
 from syncd.engine.watch import Watcher
 from syncd.store.protocol import Store
+from syncd.store.sqlite import SqliteStore
 
 NOON_MS = 1_763_640_000_000
 
