@@ -192,7 +192,7 @@ class Client:
         await self._opened().unfollow(scope)
 
     async def synced(self) -> None:
-        """Return once everything made here is settled and every followed scope was caught up after that.
+        """Return once everything made here until now is settled, and every followed scope was caught up after that.
 
         Waits for the network as long as it takes; raises `NoServer` without a url, `Closed` if closed meanwhile.
         """
@@ -210,6 +210,10 @@ class Client:
         """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
         replica = self._opened()
         return await handle_by_number(replica, self._outcomes, replica_id or replica.id, n)
+
+    def outbox(self) -> list[Change]:
+        """Changes without an outcome, in the order made: what would be lost with this device."""
+        return [entry.change for entry in self._opened().outbox.waiting()]
 
     async def rejected(self) -> list[tuple[Change, Outcome]]:
         """Changes that were refused, with the reason, in the order made. They stay until `dismiss`."""

@@ -144,9 +144,9 @@ class Outbox:
         """What has no outcome yet, in the order made."""
         return sorted((entry for entry in self._open.values() if entry.waiting), key=lambda entry: entry.seq)
 
-    def has_waiting(self) -> bool:
-        """Whether any change has no outcome yet."""
-        return any(entry.waiting for entry in self._open.values())
+    def has_waiting(self, upto_seq: int | None = None) -> bool:
+        """Whether any change, or any made up to `upto_seq`, has no outcome yet."""
+        return any(entry.waiting and (upto_seq is None or entry.seq <= upto_seq) for entry in self._open.values())
 
     @property
     def waiting_count(self) -> int:

@@ -87,8 +87,12 @@ class Push:
             if not self._deltas_flow():
                 self._want(scopes)
         elif len(units) > 1:
-            await self._send(units[: len(units) // 2])
-            await self._send(units[len(units) // 2 :])
+            first, second = units[: len(units) // 2], units[len(units) // 2 :]
+            numbers = _numbers(second)
+            await self._send(first)
+            if _numbers(second) == numbers:
+                await self._send(second)
+            # Otherwise the first half's answers gave the second other numbers: the next batch is planned anew.
         else:
             await self._stand_in(entries, refused)
 
@@ -119,6 +123,10 @@ class Push:
                 raise Busy(f"the server refuses a change and cannot settle its number yet: {refusal.message}")
             log.warning("the server will not read change %d: %s", part[0].change.n, refusal.message)
             await self._intake.reject(part, refusal.problem_code, refusal.message)
+
+
+def _numbers(units: Sequence[Sequence[Entry]]) -> list[tuple[str, int]]:
+    return [(entry.change.replica, entry.change.n) for entry in all_of(units)]
 
 
 def _room(limits: Limits) -> int:

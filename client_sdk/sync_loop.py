@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final
 
 from client_sdk.backoff import Backoff, Timing
@@ -100,15 +99,14 @@ class SyncLoop:
         self._pull.want([scope])
 
     async def synced(self) -> None:
-        """Return once the outbox is empty and every followed scope has been caught up at a moment after that.
+        """Return once all that was made before is settled, and every followed scope was caught up after that.
 
         Raises `Closed` if the replica is closed meanwhile.
         """
-        while True:
-            await self._until(lambda: not self._push.due())
-            await self._until(partial(self._pull.done_since, self._pull.check(self._replica.followed())))
-            if not self._push.due():
-                return
+        made = self._replica.made
+        await self._until(lambda: not self._replica.outbox.has_waiting(made))
+        ticket = self._pull.check(self._replica.followed())
+        await self._until(lambda: self._pull.done_since(ticket))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         await self._pulse.until(lambda: self._replica.closed or condition())

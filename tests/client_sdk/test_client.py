@@ -275,6 +275,35 @@ async def test_a_closed_client_says_so(open_client: OpenClient) -> None:
         client.collection("note")
 
 
+async def test_the_outbox_can_be_looked_at(open_client: OpenClient) -> None:
+    client = await open_client("phone")
+    await client.collection("note").put({"id": "x", "v": 1})
+    await client.collection("note").update("x", v=2)
+    assert [(change.n, change.id, change.fields) for change in client.outbox()] == [
+        (1, "x", {"v": 1}),
+        (2, "x", {"v": 2}),
+    ]
+
+
+async def test_writing_on_does_not_keep_synced_from_returning(server: Served, open_client: OpenClient) -> None:
+    client = await open_client("phone", server.url)
+    notes = client.collection("note")
+    await notes.put({"id": "x", "v": 0})
+    done = asyncio.Event()
+
+    async def write_on() -> None:
+        v = 0
+        while not done.is_set():
+            v += 1
+            await notes.update("x", v=v)
+
+    writing = asyncio.create_task(write_on())
+    async with asyncio.timeout(20):
+        await client.synced()
+    done.set()
+    await writing
+
+
 async def test_many_tasks_share_a_client(server: Served, open_client: OpenClient) -> None:
     client = await open_client("phone", server.url)
     notes = client.collection("note")
