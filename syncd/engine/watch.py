@@ -65,16 +65,16 @@ class Watcher:
     async def subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> dict[str, Standing]:
         """Watch `scopes` from now on; the answer says for each whether `cursor` is up to date or a pull is due."""
         check_scopes(scopes, self._limits)
-        for scope in scopes:
+        joined = [scope for scope in scopes if connection not in self._topics.setdefault(scope, _Topic()).connections]
+        for scope in joined:
             # First: a commit between reading the head and joining would be missed.
-            self._topics.setdefault(scope, _Topic()).connections.add(connection)
-        standings: dict[str, Standing] = {}
-        async with self._store.snapshot() as snapshot:
-            heads = await snapshot.heads(scopes)
-            for scope, cursor in scopes.items():
-                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor)
-                current = position if position is not None and position >= heads[scope] else None
-                standings[scope] = Standing(None if current is None else self._cursor(current))
+            self._topics[scope].connections.add(connection)
+        try:
+            heads, standings = await self._stand(scopes)
+        except BaseException:
+            # Else news of a scope that nobody watches would be kept for ever.
+            self.unsubscribe(connection, joined)
+            raise
         for scope in scopes:
             topic = self._topics.get(scope)
             if topic is not None and topic.sent is None:
@@ -82,6 +82,17 @@ class Watcher:
                 if topic.latest > topic.sent:
                     self._flush_soon(scope)
         return standings
+
+    async def _stand(self, scopes: Mapping[str, str | None]) -> tuple[Mapping[str, int], dict[str, Standing]]:
+        """The head of each scope, and how whoever is at these cursors stands to it."""
+        standings: dict[str, Standing] = {}
+        async with self._store.snapshot() as snapshot:
+            heads = await snapshot.heads(scopes)
+            for scope, cursor in scopes.items():
+                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor)
+                current = position if position is not None and position >= heads[scope] else None
+                standings[scope] = Standing(None if current is None else self._cursor(current))
+        return heads, standings
 
     def unsubscribe(self, connection: Connection, scopes: Sequence[str]) -> None:
         """Watch `scopes` no more; unknown ones are ignored."""
@@ -165,7 +176,7 @@ class Watcher:
                 connection.tell_to_pull([scope])
         elif page.upto > sent:
             self._broadcast(scope, topic, sent, page.upto, page.bodies)
-        if topic.latest != expected:
+        if topic.latest != expected or topic.deltas:
             self._flush_soon(scope)
         else:
             # A message is only a hint: what the store does not have is not waited for.

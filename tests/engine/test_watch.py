@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from syncd.engine.connection import Connection
+from syncd.errors import StoreUnavailable
+from syncd.store.protocol import Snapshot
 from tests.support.engine import Engine
 
 
@@ -148,3 +154,48 @@ async def test_closing_ends_every_connection(engine: Engine) -> None:
 async def _drain(connection: Connection) -> None:
     async for _ in connection:
         pass
+
+
+async def test_a_subscription_that_fails_leaves_nothing_behind_and_ends_no_other(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9: deltas would be kept for a scope that nobody was ever told to be watched."""
+    connection, _ = await watching(engine, "north")
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.store, "snapshot", _unavailable)
+        with pytest.raises(StoreUnavailable):
+            await engine.watcher.subscribe(connection, {"north": None, "south": None})
+    other, _ = await watching(engine, "south")
+    a = engine.replica("a")
+    await a.create("x", _scope="south", v=1)
+    assert (await next_frame(other))["scope"] == "south"
+    await a.create("y", _scope="north", v=1)
+    assert (await next_frame(connection))["scope"] == "north"
+
+
+def _unavailable() -> None:
+    raise StoreUnavailable("the database cannot be used now")
+
+
+async def test_a_commit_made_while_the_store_is_read_in_vain_is_sent_all_the_same(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus told of more than there is; what comes meanwhile must not wait for the next news."""
+    connection, cursor = await watching(engine)
+    moment = engine.store.snapshot
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Snapshot]:
+        async with moment() as snapshot:
+            await snapshot.heads(["main"])  # its moment, before the commit
+            reading.set()
+            await go_on.wait()
+            yield snapshot
+
+    monkeypatch.setattr(engine.store, "snapshot", slow)
+    engine.bus.publish("main", 7)
+    await reading.wait()
+    await engine.replica("a").create("x", v=1)
+    go_on.set()
+    assert (await next_frame(connection))["after"] == cursor
