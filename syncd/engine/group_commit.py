@@ -1,7 +1,8 @@
 """Group commit: all jobs that wait share one transaction, and none of them can fail a stranger.
 
 Knows nothing of what a job is. The runner gets a group and answers for all of it, or raises for all of it; then each
-job of the group is run again on its own, so that only the one that is to blame fails.
+job of the group is run again on its own, so that only the one that is to blame fails. Where the store is not to be had
+nobody is to blame: they all hear of it at once, rather than each after another wait for the lock.
 """
 
 from __future__ import annotations
@@ -73,10 +74,14 @@ class GroupCommit(Generic[Job, Result]):
     async def _work(self) -> None:
         while self._waiting:
             group = self._take()
-            if len(group) > 1 and await self._try(group):
-                continue
-            for entry in group:
-                await self._run_alone(*entry)
+            try:
+                if len(group) > 1 and await self._try(group):
+                    continue
+                for entry in group:
+                    await self._run_alone(*entry)
+            finally:
+                # If this task is ended, nobody may be left waiting for it.
+                _fail([future for _, future in group], ShuttingDown("the server is closing; send the same again"))
 
     def _take(self) -> list[tuple[Job, asyncio.Future[Result]]]:
         group: list[tuple[Job, asyncio.Future[Result]]] = []
@@ -93,6 +98,9 @@ class GroupCommit(Generic[Job, Result]):
     async def _try(self, group: list[tuple[Job, asyncio.Future[Result]]]) -> bool:
         try:
             results = await self._run([job for job, _ in group])
+        except StoreUnavailable as failure:
+            _fail([future for _, future in group], failure)
+            return True
         except Exception as failure:
             log.warning("group_failed_running_one_by_one", jobs=len(group), reason=repr(failure))
             return False
@@ -105,8 +113,13 @@ class GroupCommit(Generic[Job, Result]):
         try:
             (result,) = await self._run([job])
         except Exception as failure:
-            if not future.done():
-                future.set_exception(failure)
+            _fail([future], failure)
             return
         if not future.done():
             future.set_result(result)
+
+
+def _fail(futures: Sequence[asyncio.Future[Result]], failure: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(failure)

@@ -12,7 +12,10 @@ from syncd.errors import ShuttingDown, StoreUnavailable
 
 
 class Runner:
-    """Doubles numbers; a negative one cannot be doubled. The first run waits until it is let go."""
+    """Doubles numbers; a negative one cannot be doubled, and for 0 the store is not to be had.
+
+    The first run waits until it is let go.
+    """
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -24,6 +27,8 @@ class Runner:
         self.first_is_under_way.set()
         if len(self.groups) == 1:
             await self.first_may_go.wait()
+        if 0 in jobs:
+            raise StoreUnavailable("the database is locked")
         if any(job < 0 for job in jobs):
             raise ValueError(f"cannot double {min(jobs)}")
         return [2 * job for job in jobs]
@@ -72,6 +77,30 @@ async def test_a_failing_job_fails_alone() -> None:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [results[0], results[1], results[3]] == [2, 4, 8]
     assert isinstance(results[2], ValueError)
+
+
+async def test_where_the_store_is_not_to_be_had_all_hear_of_it_at_once() -> None:
+    """One by one, each would wait for the lock of the database again while the queue behind it grows."""
+    runner = Runner()
+    commits = committer(runner)
+    tasks = await start(commits, runner, 1)
+    tasks += [asyncio.create_task(commits.submit(job)) for job in (2, 0, 4)]
+    await asyncio.sleep(0)
+    runner.first_may_go.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [int, StoreUnavailable, StoreUnavailable, StoreUnavailable]
+    assert runner.groups == [[1], [2, 0, 4]]
+
+
+async def test_nobody_is_left_waiting_when_the_work_is_ended() -> None:
+    runner = Runner()
+    commits = committer(runner)
+    tasks = await start(commits, runner, 1)
+    (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "group-commit")
+    worker.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(ShuttingDown):
+            await tasks[0]
 
 
 async def test_a_caller_that_goes_away_does_not_take_its_job_back() -> None:
