@@ -42,7 +42,10 @@ class HookTransaction(Protocol):
         ...
 
     async def create(self, resource: Resource, /) -> None:
-        """Write a new resource, in the scope that its fields tell; raises `InvalidValue` if they are not valid."""
+        """Write a new resource, in the scope that its fields tell; raises `InvalidValue` if they are not valid.
+
+        Where the scope is made of the id, make the id of the change's: a hook must touch the same scopes in each run.
+        """
         ...
 
     async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:

@@ -30,15 +30,10 @@ class Delta:
 
 def deltas_of(commit: Commit, heads_before: Mapping[str, int]) -> list[Delta]:
     """One delta for each scope that a commit wrote to."""
-    return [
-        Delta(
-            scope,
-            heads_before.get(scope, 0),
-            upto,
-            {(row.type, row.id): row.body for row in commit.states if row.scope == scope},
-        )
-        for scope, upto in commit.scopes.items()
-    ]
+    entries: dict[str, dict[ResourceKey, bytes]] = {scope: {} for scope in commit.scopes}
+    for row in commit.states:
+        entries[row.scope][row.type, row.id] = row.body
+    return [Delta(scope, heads_before.get(scope, 0), upto, entries[scope]) for scope, upto in commit.scopes.items()]
 
 
 def encode_delta(scope: str, after: Cursor, upto: Cursor, bodies: Iterable[bytes]) -> bytes:

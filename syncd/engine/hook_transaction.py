@@ -6,28 +6,24 @@ a scope that is not locked makes the whole group run again with the larger set, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, TypeVar
+import asyncio
+from typing import Any, NoReturn, TypeVar
 
-from conflict_rules import Change, Clock, Op, State, apply_change
+import structlog
+
+from conflict_rules import Change, Clock, InvalidValue, Op, State, apply_change
 from conflict_rules.values import canonical_json, clean_fields
 from conflict_rules.wire import change_digest, encode_change, encode_outcome
-from syncd.app import App, Resource, ResourceType
+from syncd.app import App, Resource, ResourceType, Veto
 from syncd.engine.workspace import Workspace, encode_body
-from syncd.errors import AppError
+from syncd.errors import AppError, StoreError
 from syncd.store.protocol import ReplicaRow, ResourceKey, SettledRow, Transaction, Wanted
 
-__all__ = ["EngineHookTransaction", "UnlockedScope"]
+__all__ = ["EngineHookTransaction"]
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R", bound=Resource)
-
-
-class UnlockedScope(Exception):
-    """A hook needs a scope whose lock is not held: run the group again with it (law 5)."""
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self.scope = scope
 
 
 class EngineHookTransaction:
@@ -39,7 +35,6 @@ class EngineHookTransaction:
         workspace: Workspace,
         app: App,
         *,
-        locked: Collection[str],
         server: str,
         clock: Clock,
         now_ms: int,
@@ -47,10 +42,19 @@ class EngineHookTransaction:
         self._transaction = transaction
         self._workspace = workspace
         self._app = app
-        self._locked = locked
         self._server = server
         self._clock = clock
         self._now_ms = now_ms
+
+    async def run_hooks(self, change: Change) -> None:
+        """Run the hooks for a change that took effect. Raises `Veto`, also for a hook that fails."""
+        for hook in self._app.hooks(change.type):
+            try:
+                await hook(self, change)
+            except Veto:
+                raise
+            except BaseException as failure:
+                self._refuse(change, failure)
 
     async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now, or None if it never was or is deleted."""
@@ -59,7 +63,7 @@ class EngineHookTransaction:
 
     async def all(self, model: type[R], scope: str, /) -> list[R]:
         """Every resource of that type in a scope, as of now, in the order of their versions."""
-        self._need(scope)
+        self._workspace.need(scope)
         name = self._app.type_of(model).name
         rows = await self._transaction.scan(scope)
         await self._look_for([(row.type, row.id) for row in rows if row.type == name])
@@ -81,22 +85,27 @@ class EngineHookTransaction:
     async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:
         """Set fields of a resource, as somebody who has seen it as it is now."""
         resource_type = self._app.type_of(model)
-        scope = await self._scope_of(resource_type, resource_id)
+        state = await self._standing(resource_type, resource_id)
         cleaned = clean_fields({**fields})
-        resource_type.check_update(scope, cleaned)
-        await self._write(resource_type, scope, resource_id, Op.UPDATE, cleaned)
+        resource_type.check_update(state.scope, cleaned)
+        if resource_type.rule.whole_record:
+            cleaned = {**state.fields, **cleaned}
+        await self._write(resource_type, state.scope, resource_id, Op.UPDATE, cleaned)
 
     async def delete(self, model: type[Resource], resource_id: str, /) -> None:
         """Delete a resource."""
         resource_type = self._app.type_of(model)
-        await self._write(resource_type, await self._scope_of(resource_type, resource_id), resource_id, Op.DELETE, {})
+        state = await self._standing(resource_type, resource_id)
+        await self._write(resource_type, state.scope, resource_id, Op.DELETE, {})
 
     async def _write(
         self, resource_type: ResourceType, scope: str, resource_id: str, op: Op, fields: dict[str, object]
     ) -> None:
-        self._need(scope)
         workspace = self._workspace
+        workspace.need(scope)
         state = await self._load((resource_type.name, resource_id))
+        if state is not None and state.scope != scope:
+            raise InvalidValue("scope_is_for_life", "id", f"id: this {resource_type.name} lives in another scope")
         before = workspace.replica(self._server)
         change = Change(
             replica=self._server,
@@ -132,17 +141,17 @@ class EngineHookTransaction:
             ReplicaRow(self._server, change.n, str(change.stamp)),
         )
 
-    async def _scope_of(self, resource_type: ResourceType, resource_id: str) -> str:
+    async def _standing(self, resource_type: ResourceType, resource_id: str) -> State:
         state = await self._load((resource_type.name, resource_id))
         if state is None or state.deleted is not None:
             raise AppError(f"a hook wrote to the {resource_type.name} {resource_id!r}, which does not exist")
-        return state.scope
+        return state
 
     async def _load(self, key: ResourceKey) -> State | None:
         await self._look_for([key])
         state = self._workspace.state(key)
         if state is not None:
-            self._need(state.scope)
+            self._workspace.need(state.scope)
         return state
 
     async def _look_for(self, keys: list[ResourceKey]) -> None:
@@ -150,6 +159,14 @@ class EngineHookTransaction:
         if unknown:
             self._workspace.add(await self._transaction.load(Wanted(resources=unknown)), unknown)
 
-    def _need(self, scope: str) -> None:
-        if scope not in self._locked:
-            raise UnlockedScope(scope)
+    def _refuse(self, change: Change, failure: BaseException) -> NoReturn:
+        """A hook that fails refuses its change, and the queue behind it goes on (invariant 6)."""
+        if isinstance(failure, (StoreError, KeyboardInterrupt, SystemExit)):
+            raise failure
+        task = asyncio.current_task()
+        if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise failure
+        if not self._workspace.missing:  # Else it will run again, and may have failed for want of the lock.
+            log.error("hook_failed", type=change.type, id=change.id, exc_info=failure)
+        message = "a hook of the app failed on this change; its author should look at the server's log"
+        raise Veto(message, code="hook_failed") from failure

@@ -76,7 +76,7 @@ class Puller:
     ) -> ScopePage:
         after = 0 if cursor is None else await self.position(snapshot, scope, cursor)
         if room <= 0:
-            return ScopePage([], cursor or self._cursor(0), 0, more=True, reset=False)
+            return ScopePage([], self._cursor(0) if cursor is None else cursor, 0, more=True, reset=False)
         page = await snapshot.page(scope, after or 0, room)
         settled = 0 if replica is None else await snapshot.settled(replica, scope, page.upto)
         return ScopePage(page.bodies, self._cursor(page.upto), settled, page.more, reset=after is None)

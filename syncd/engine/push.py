@@ -6,20 +6,20 @@ The path of one change: read, grouped with whatever else waits, settled against 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from conflict_rules import Change, Clock, InvalidValue, Kind, Op, Stamp
+from conflict_rules import Change, Clock, Kind, Stamp
 from conflict_rules.values import JsonValue, valid_replica
-from conflict_rules.wire import MalformedChange, change_digest, decode_change, encode_outcome, encode_state
-from syncd.app import App, Veto
+from conflict_rules.wire import change_digest, decode_change, encode_outcome, encode_state
+from syncd.app import App
 from syncd.bus.protocol import Bus
 from syncd.engine.delta import deltas_of
 from syncd.engine.group_commit import GroupCommit
-from syncd.engine.hook_transaction import EngineHookTransaction, UnlockedScope
+from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.limits import Limits
-from syncd.engine.settle import Incoming, Reply, Settler, hook_failure
+from syncd.engine.settle import Incoming, Reply, Settler
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
 from syncd.errors import AppError, InvalidMessage, TooLarge
@@ -30,7 +30,8 @@ __all__ = ["PushReply", "Pusher"]
 _MAX_GROUP_CHANGES: Final = 2_000
 """Changes in one group commit: enough to share a disk write, few enough not to hold up the event loop for long."""
 _MAX_WAITING_CHANGES: Final = 50_000
-_MAX_RELOCKS: Final = 32
+_MAX_RUNS: Final = 8
+"""How often a group may run, each time with more locks: twice as a rule, more if hooks are led on by what they read."""
 _SERVER_REPLICA: Final = "server-"
 
 
@@ -51,6 +52,14 @@ class _Job:
     @property
     def changes(self) -> list[Change]:
         return [member.change for member in self.incoming if isinstance(member.change, Change)]
+
+
+class _UnlockedScopes(Exception):
+    """What was run needs scopes whose locks are not held: run the group again with them (law 5)."""
+
+    def __init__(self, scopes: set[str]) -> None:
+        super().__init__(", ".join(sorted(scopes)))
+        self.scopes = scopes
 
 
 class Pusher:
@@ -91,33 +100,31 @@ class Pusher:
             raise TooLarge(
                 f"{len(changes)} changes in one push, more than the {self._limits.max_changes} allowed", field="changes"
             )
-        return await self._commits.submit(_Job(replica, await self._read(replica, schema, changes)))
+        return await self._commits.submit(_Job(replica, self._read(replica, schema, changes)))
 
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
 
-    async def _read(self, replica: str, schema: int, raws: Sequence[object]) -> list[Incoming]:
+    def _read(self, replica: str, schema: int, raws: Sequence[object]) -> list[Incoming]:
         arrival = Stamp(self._now_ms(), 0, replica)
-        changes = [decode_change(raw, replica, schema=schema, stamp=arrival) for raw in raws]
-        homeless = [change for change in changes if isinstance(change, Change) and not change.scope]
-        if homeless:
-            async with self._store.snapshot() as snapshot:
-                located = await snapshot.locate({(change.type, change.id) for change in homeless})
-            changes = _find_scopes(self._app, changes, located)
-        return [Incoming(change, raw, change_digest(raw)) for change, raw in zip(changes, raws, strict=True)]
+        return [
+            Incoming(decode_change(raw, replica, schema=schema, stamp=arrival), raw, change_digest(raw)) for raw in raws
+        ]
 
     async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
-        scopes = {change.scope for job in jobs for change in job.changes}
-        for _ in range(_MAX_RELOCKS):
+        scopes = {change.scope for job in jobs for change in job.changes if change.scope}
+        for _ in range(_MAX_RUNS - 1):
             try:
                 return await self._run_locked(jobs, scopes)
-            except UnlockedScope as needed:
+            except _UnlockedScopes as needed:
                 # Law 5: locks are taken in one sorted order, so a set that has grown is taken anew from the start.
-                scopes.add(needed.scope)
-        raise AppError(f"the hooks of the app {self._app.name!r} keep touching further scopes")
+                scopes |= needed.scopes
+        if len(jobs) > 1:
+            raise AppError(f"each run of the hooks of the app {self._app.name!r} touches further scopes")
+        return await self._run_locked(jobs, scopes, may_grow=False)
 
-    async def _run_locked(self, jobs: Sequence[_Job], scopes: set[str]) -> list[PushReply]:
+    async def _run_locked(self, jobs: Sequence[_Job], scopes: set[str], *, may_grow: bool = True) -> list[PushReply]:
         now_ms = self._now_ms()
         replicas = {job.replica for job in jobs}
         if any(self._app.hooks(name) for name in {change.type for job in jobs for change in job.changes}):
@@ -125,14 +132,16 @@ class Pusher:
         keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
         numbers = {(job.replica, n) for job in jobs for member in job.incoming if (n := member.change.n) is not None}
         async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
-            workspace = Workspace()
+            workspace = Workspace(may_grow=may_grow)
             loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers))
             workspace.add(loaded, keys)
             replies = []
             for job in jobs:
-                replies.append(await self._settle(job, workspace, transaction, scopes, now_ms))
+                replies.append(await self._settle(job, workspace, transaction, now_ms))
                 # A long group must not keep live frames and other requests waiting.
                 await asyncio.sleep(0)
+            if workspace.missing:
+                raise _UnlockedScopes(workspace.missing)
             commit = workspace.commit(now_ms)
             if commit is not None:
                 await transaction.commit(commit)
@@ -142,67 +151,21 @@ class Pusher:
                 self._bus.publish(delta.scope, delta.upto)
         return replies
 
-    async def _settle(
-        self, job: _Job, workspace: Workspace, transaction: Transaction, scopes: set[str], now_ms: int
-    ) -> PushReply:
+    async def _settle(self, job: _Job, workspace: Workspace, transaction: Transaction, now_ms: int) -> PushReply:
         hook_transaction = EngineHookTransaction(
             transaction,
             workspace,
             self._app,
-            locked=scopes,
             server=self._server_replica,
             clock=self._clock,
             now_ms=now_ms,
         )
-
-        async def run_hooks(change: Change) -> None:
-            for hook in self._app.hooks(change.type):
-                try:
-                    await hook(hook_transaction, change)
-                except (Veto, UnlockedScope):
-                    raise
-                except Exception as failure:
-                    raise hook_failure(change, failure) from failure
-
-        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, run_hooks)
+        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, hook_transaction.run_hooks)
         replies = await settler.settle(job.incoming)
         outcomes = [
             _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
         ]
         return PushReply(job.replica, workspace.replica(job.replica).settled, outcomes)
-
-
-def _find_scopes(
-    app: App, changes: Sequence[Change | MalformedChange], located: Mapping[ResourceKey, str]
-) -> list[Change | MalformedChange]:
-    """Give each change that names no scope the one its resource lives in, or will live in."""
-    known = dict(located)
-    found: list[Change | MalformedChange] = []
-    for change in changes:
-        if isinstance(change, MalformedChange):
-            found.append(change)
-            continue
-        key = (change.type, change.id)
-        scope: str | None = change.scope or known.get(key)
-        resource_type = app.type(change.type)
-        if not scope and change.op is Op.CREATE and resource_type is not None:
-            try:
-                scope = resource_type.scope_of(change.id, change.fields)
-            except InvalidValue as invalid:
-                found.append(MalformedChange(change.n, invalid.code, str(invalid), invalid.field))
-                continue
-        if scope:
-            known[key] = scope
-            found.append(replace(change, scope=scope))
-        elif resource_type is None:
-            found.append(MalformedChange(change.n, "unknown_type", f"this app has no type {change.type!r}", "type"))
-        elif change.op is Op.CREATE:
-            message = f"scope: which scope the new {change.type} belongs to cannot be told from its fields; name it"
-            found.append(MalformedChange(change.n, "missing_scope", message, "scope"))
-        else:
-            message = f"there is no {change.type} {change.id!r}: it never was, or was deleted long ago"
-            found.append(MalformedChange(change.n, "unknown_resource", message, "id"))
-    return found
 
 
 def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[str, JsonValue]:
@@ -216,6 +179,6 @@ def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[
     if not as_intended and not reply.repeat and isinstance(change, Change):
         state = workspace.state((change.type, change.id))
         # A resource of another scope is not this change's to see.
-        if state is not None and state.scope == change.scope:
+        if state is not None and change.scope in ("", state.scope):
             encoded["resource"] = encode_state(state)
     return encoded

@@ -6,19 +6,19 @@ Writes nothing by itself: the workspace holds what is to be committed, and outco
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import structlog
 
-from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, Stamp, apply_change, effective_stamp
-from conflict_rules.values import canonical_json
+from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, Stamp, State, apply_change, effective_stamp
+from conflict_rules.values import RepeatedKeys, canonical_json
 from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
 from syncd.app import App, Veto
 from syncd.engine.limits import Limits
 from syncd.engine.workspace import Workspace, encode_body
-from syncd.errors import SyncdError
 from syncd.store.protocol import ReplicaRow, SettledRow
 
 __all__ = ["Incoming", "Reply", "Settler"]
@@ -28,14 +28,31 @@ log = structlog.get_logger(__name__)
 _RANK = (Kind.REJECTED, Kind.OVERRULED)
 """What brings a whole group down, the worst first."""
 
+_SCATTERED = Outcome(
+    Kind.REJECTED, 0, "invalid_group", "group: its changes stand apart in the push; put them side by side", "group"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One change of a push. `raw`: as it was sent. `digest`: of `raw`, tells a repeat from another change (law 3)."""
+    """One change of a push. `raw`: as it was sent. `digest`: of `raw`, tells a repeat from another change (law 3).
+
+    `refused`: what it is settled with, whatever it says, for the sake of its group.
+    """
 
     change: Change | MalformedChange
     raw: object
     digest: bytes
+    refused: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A change, what became of it, and its effective stamp if it came to that."""
+
+    member: Incoming
+    outcome: Outcome
+    stamp: Stamp | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,43 +85,56 @@ class Settler:
         self._run_hooks = run_hooks
 
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
-        """An answer to each change, in order. Neighbours with the same `group` are settled all or none."""
+        """An answer to each change, in order. Changes with the same `group` are neighbours, settled all or none."""
+        runs = [(group, list(members)) for group, members in groupby(incoming, key=_group_of)]
+        times = Counter(group for group, _ in runs)
         replies: list[Reply] = []
-        for group, members in groupby(incoming, key=_group_of):
+        for group, members in runs:
             if group is None:
                 for member in members:
                     replies.extend(await self._settle_unit([member]))
+            elif times[group] == 1:
+                replies.extend(await self._settle_unit(members))
             else:
-                replies.extend(await self._settle_unit(list(members)))
+                # What stands between its members is settled before the last of them: too late for all or none.
+                replies.extend(await self._settle_unit([replace(member, refused=_SCATTERED) for member in members]))
         return replies
 
     async def _settle_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
         """Answer repeats from store, turn gaps away, and apply what is new as one unit."""
         expected = self._workspace.replica(self._replica).settled + 1
-        replies: list[Reply | None] = []
-        new: list[Incoming] = []
-        for member in unit:
-            n = member.change.n
-            if n is not None and n == expected + len(new):
-                replies.append(None)
-                new.append(member)
-            else:
-                replies.append(self._answer_without_settling(member, n, expected + len(new)))
-        if any(reply is not None and reply.outcome.kind is Kind.RETRY_LATER for reply in replies) and len(unit) > 1:
+        new: dict[int, Incoming] = {}
+        for place, member in enumerate(unit):
+            if member.change.n == expected + len(new):
+                new[place] = member
+        if any(n is not None and n >= expected + len(new) for n in (member.change.n for member in unit)):
             # A member is missing: the group waits until it can be applied as a whole.
-            return [
-                reply or _out_of_order(member.change.n, expected) for reply, member in zip(replies, unit, strict=True)
-            ]
-        if len(unit) > 1 and any(member.change.n is None for member in unit):
-            new = [_without_a_number_in_its_group(member) for member in new]
-        answers = iter(await self._apply_unit(new)) if new else iter(())
-        return [reply or next(answers) for reply in replies]
+            return [self._answer_without_settling(member, expected) for member in unit]
+        numbers = {member.change.n: member.digest for member in new.values()}
+        answers: dict[int, Reply] = {}
+        for place, member in enumerate(unit):
+            n = member.change.n
+            if n not in numbers:
+                answers[place] = self._answer_without_settling(member, expected)
+            elif numbers[n] != member.digest:
+                answers[place] = self._id_reuse(n)
+        spoiler = next((reply for reply in answers.values() if reply.outcome.kind in _RANK), None)
+        if spoiler is not None:
+            refused = _with_its_group(spoiler.n, spoiler.outcome)
+            new = {place: replace(member, refused=refused) for place, member in new.items()}
+        answers.update(zip(new, await self._apply_unit(list(new.values())), strict=True))
+        # What has no answer yet was told twice in this unit, and is a repeat by now.
+        return [
+            answers.get(place) or self._answer_without_settling(member, expected + len(new))
+            for place, member in enumerate(unit)
+        ]
 
-    def _answer_without_settling(self, member: Incoming, n: int | None, expected: int) -> Reply:
+    def _answer_without_settling(self, member: Incoming, expected: int) -> Reply:
+        n = member.change.n
         if n is None:
             assert isinstance(member.change, MalformedChange)
             return Reply(None, _rejected_as(member.change))
-        if n > expected:
+        if n >= expected:
             return _out_of_order(n, expected)
         stored = self._workspace.settled.get((self._replica, n))
         if stored is None:
@@ -114,45 +144,81 @@ class Settler:
             )
         if stored.digest == member.digest:
             return Reply(n, decode_stored_outcome(stored), repeat=True)
+        return self._id_reuse(n)
+
+    def _id_reuse(self, n: int | None) -> Reply:
         # Law 3: a phone restored from a backup counts again where it once was.
         log.warning("id_reuse", replica=self._replica, n=n)
-        return Reply(
-            n,
-            Outcome(
-                Kind.REJECTED,
-                code="id_reuse",
-                message=f"number {n} was another change of this replica; make this one anew under a new replica id",
-                field="n",
-            ),
-        )
+        message = f"number {n} was another change of this replica; make this one anew under a new replica id"
+        return Reply(n, Outcome(Kind.REJECTED, code="id_reuse", message=message, field="n"))
 
     async def _apply_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
         workspace = self._workspace
         start = workspace.mark()
-        applied: list[tuple[Outcome, Stamp | None]] = []
-        for member in unit:
-            before = workspace.mark()
+        applied: list[_Applied] = []
+        for incoming in unit:
+            member = self._at_home(incoming)
+            before, head = workspace.mark(), workspace.head(_scope_of(member))
             outcome, stamp = await self._apply(member)
             if not outcome.kind.took_effect:
                 workspace.undo(before)
-            applied.append((outcome, stamp))
-            self._record(member, outcome, stamp)
-        culprit = _culprit(unit, [outcome for outcome, _ in applied])
-        if culprit is None:
-            return [Reply(member.change.n, outcome) for member, (outcome, _) in zip(unit, applied, strict=True)]
+            applied.append(_Applied(member, outcome, stamp))
+            self._record(applied[-1], head)
+        culprit = _culprit(applied)
+        if culprit is not None:
+            workspace.undo(start)
+            applied = [self._taken_down(each, culprit) for each in applied]
+            for each in applied:
+                self._record(each, workspace.head(_scope_of(each.member)))
+        return [Reply(each.member.change.n, each.outcome) for each in applied]
 
-        workspace.undo(start)
-        replies: list[Reply] = []
-        for index, (member, (outcome, stamp)) in enumerate(zip(unit, applied, strict=True)):
-            if index != culprit:
-                outcome = _with_its_group(unit[culprit].change.n, applied[culprit][0])
-            self._record(member, outcome, stamp)
-            replies.append(Reply(member.change.n, outcome))
-        return replies
+    def _at_home(self, member: Incoming) -> Incoming:
+        """A change that names no scope gets the one in which its resource lives, or will live."""
+        change = member.change
+        if not isinstance(change, Change) or change.scope or member.refused is not None:
+            return member
+        try:
+            scope = self._home_of(change)
+        except InvalidValue as invalid:
+            return replace(member, refused=_rejected(invalid.code, str(invalid), invalid.field))
+        self._workspace.need(scope)
+        return replace(member, change=replace(change, scope=scope))
+
+    def _home_of(self, change: Change) -> str:
+        state = self._state_of(change)
+        if state is not None:
+            return state.scope
+        resource_type = self._app.type(change.type)
+        if resource_type is None:
+            raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
+        if change.op is not Op.CREATE:
+            message = f"there is no {change.type} {change.id!r}: it never was, or was deleted long ago"
+            raise InvalidValue("unknown_resource", "id", message)
+        scope = resource_type.scope_of(change.id, change.fields)
+        if scope is None:
+            message = f"scope: which scope the new {change.type} belongs to cannot be told from its fields; name it"
+            raise InvalidValue("missing_scope", "scope", message)
+        return scope
+
+    def _taken_down(self, each: _Applied, culprit: _Applied) -> _Applied:
+        """What becomes of a member of a group that is not applied."""
+        if each is culprit:
+            # It may have met a state that another member had made, and that is no more.
+            state = self._state_of(each.member.change)
+            version = min(each.outcome.version, 0 if state is None else state.version)
+            return replace(each, outcome=replace(each.outcome, version=version))
+        if each.member.refused is not None:
+            return each
+        return replace(each, outcome=_with_its_group(culprit.member.change.n, culprit.outcome))
+
+    def _state_of(self, change: Change | MalformedChange) -> State | None:
+        return self._workspace.state((change.type, change.id)) if isinstance(change, Change) else None
 
     async def _apply(self, member: Incoming) -> tuple[Outcome, Stamp | None]:
         """Apply one change to the workspace; the outcome, and the effective stamp if it has come to that."""
         change = member.change
+        if member.refused is not None:
+            return member.refused, None
         if isinstance(change, MalformedChange):
             return _rejected_as(change), None
         workspace = self._workspace
@@ -178,11 +244,19 @@ class Settler:
             after=Stamp.parse(last) if last else None,
             max_drift_ms=self._limits.max_drift_ms,
         )
-        change = replace(change, stamp=stamp)
-        merged = apply_change(resource_type.rule, state, change, workspace.head(change.scope) + 1)
-        if merged.state is None or merged.state is state:
-            return merged.outcome, stamp
-        body = encode_body(merged.state)
+        head = workspace.head(change.scope)
+        # A version that this scope has not reached was shown by a database that was restored since: it claims nothing.
+        change = replace(change, stamp=stamp, base=change.base if change.base <= head else 0)
+        try:
+            merged = apply_change(resource_type.rule, state, change, head + 1)
+            if merged.state is None or merged.state is state:
+                return merged.outcome, stamp
+            body = encode_body(merged.state)
+        except Exception:
+            # A rule of the author's. One change must not stop the queue behind it (invariant 6).
+            log.exception("rule_failed", type=change.type, id=change.id)
+            message = f"the rule of {change.type} failed on this change; its author should look at the server's log"
+            return _rejected("check_failed", message, None), stamp
         if len(body) > self._limits.max_resource_bytes:
             message = (
                 f"the {change.type} would be {len(body)} bytes, more than the {self._limits.max_resource_bytes} allowed"
@@ -195,25 +269,26 @@ class Settler:
             return _rejected(veto.code, str(veto), veto.field), stamp
         return merged.outcome, stamp
 
-    def _record(self, member: Incoming, outcome: Outcome, stamp: Stamp | None) -> None:
-        """Settle a number: outcome, history and quarantine are one row (invariant 5)."""
+    def _record(self, each: _Applied, head: int) -> None:
+        """Settle a number: outcome, history and quarantine are one row (invariant 5). `head`: before the change."""
+        member, outcome, stamp = each.member, each.outcome, each.stamp
         change, n = member.change, member.change.n
         assert n is not None
         if isinstance(change, Change):
-            scope, type_name, resource_id = change.scope, change.type, change.id
-            ahead_ms = change.stamp.wall_ms - self._now_ms
+            type_name, resource_id, ahead_ms = change.type, change.id, change.stamp.wall_ms - self._now_ms
         else:
-            scope, type_name, resource_id, ahead_ms = "", "", "", 0
+            type_name, resource_id, ahead_ms = "", "", 0
         before = self._workspace.replica(self._replica)
         row = SettledRow(
             replica=self._replica,
             n=n,
             digest=member.digest,
-            scope=scope,
+            scope=_scope_of(member),
             type=type_name,
             id=resource_id,
-            # Law 4: also what changed nothing is settled where the scope stands now, never below an earlier change.
-            version=self._workspace.head(scope),
+            # Law 4: at the version it made, below those that its hooks made, so that no page holds it unsaid; what
+            # changed nothing where the scope stands, never below an earlier change.
+            version=max(head, outcome.version),
             kind=outcome.kind.value,
             at_ms=self._now_ms,
             stamp=str(stamp) if stamp is not None else "",
@@ -238,17 +313,16 @@ def decode_stored_outcome(row: SettledRow) -> Outcome:
 
 def raw_json(raw: object) -> bytes:
     """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
-    return json.dumps(raw, ensure_ascii=True, default=repr, separators=(",", ":")).encode()
+    return json.dumps(_spelt_out(raw), ensure_ascii=True, default=repr, separators=(",", ":")).encode()
 
 
-def hook_failure(change: Change, failure: Exception) -> Veto:
-    """A hook that fails refuses its change, and the queue behind it goes on; the change waits in the quarantine."""
-    if isinstance(failure, SyncdError):
-        raise failure
-    log.error("hook_failed", type=change.type, id=change.id, exc_info=failure)
-    return Veto(
-        "a hook of the app failed on this change; its author should look at the server's log", code="hook_failed"
-    )
+def _spelt_out(raw: object) -> object:
+    """`raw` with what an object says twice under one key as pairs, since a dict would keep neither."""
+    if isinstance(raw, RepeatedKeys):
+        return {"repeated_key": [[key, _spelt_out(value)] for key, value in raw.pairs]}
+    if isinstance(raw, dict):
+        return {key: _spelt_out(value) for key, value in raw.items()}
+    return [_spelt_out(item) for item in raw] if isinstance(raw, list) else raw
 
 
 def _group_of(incoming: Incoming) -> str | None:
@@ -261,25 +335,22 @@ def _raw_group(raw: object) -> str | None:
     return group if isinstance(group, str) else None
 
 
-def _culprit(unit: Sequence[Incoming], outcomes: Sequence[Outcome]) -> int | None:
+def _scope_of(member: Incoming) -> str:
+    """The scope that a change is settled in: "" for one that names none that can be found."""
+    return member.change.scope if isinstance(member.change, Change) else ""
+
+
+def _culprit(applied: Sequence[_Applied]) -> _Applied | None:
     """The member for whose sake a group is not applied, if there is one."""
-    if len(unit) == 1:
+    if len(applied) == 1:
         return None
-    for kind in _RANK:
-        for index, outcome in enumerate(outcomes):
-            if outcome.kind is kind:
-                return index
-    return None
+    return next((each for kind in _RANK for each in applied if each.outcome.kind is kind), None)
 
 
 def _with_its_group(n: int | None, culprit: Outcome) -> Outcome:
-    message = f"not applied, since change {n} of the same group was {culprit.kind.value}: {culprit.message}"
-    return Outcome(culprit.kind, culprit.version, f"group_{culprit.kind.value}", message, "group")
-
-
-def _without_a_number_in_its_group(member: Incoming) -> Incoming:
-    message = "not applied, since a change of the same group has no readable number"
-    return replace(member, change=MalformedChange(member.change.n, "group_rejected", message, "group"))
+    which = "a change" if n is None else f"change {n}"
+    message = f"not applied, since {which} of the same group was {culprit.kind.value}: {culprit.message}"
+    return Outcome(culprit.kind, 0, f"group_{culprit.kind.value}", message, "group")
 
 
 def _out_of_order(n: int | None, expected: int) -> Reply:

@@ -25,6 +25,11 @@ class Tally(Resource):
     joins: int = 0
 
 
+class Profile(Resource):
+    name: str
+    bio: str
+
+
 def club(**hooks: object) -> App:
     app = App("club")
     app.resource(scope="place:{id}", rule=rules.merge)(Place)
@@ -161,3 +166,133 @@ async def test_a_hook_updates_and_deletes_what_stands(tmp_path: Path) -> None:
         for i, expected in enumerate(({"joins": 1}, {"joins": 2}, None)):
             await a.create(f"j{i}", _type="join", _scope="place:p", place_id="p", player="a")
             assert (await engine.fields("tally")).get("t") == expected
+
+
+async def test_a_hook_that_writes_to_what_is_not_there_refuses_its_change_and_the_queue_goes_on(tmp_path: Path) -> None:
+    """Invariant 6: an error of the author's that depends on the data must not come back with every try."""
+    app = club()
+
+    @app.on_change(Join)
+    async def count(tx: HookTransaction, change: Change) -> None:
+        await tx.update(Tally, "t", joins=1)
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a = engine.replica("a")
+        join = {"_type": "join", "_scope": "place:p", "place_id": "p", "player": "a"}
+        outcomes = await a.push(
+            a.change("create", "j1", 0, **join),
+            a.change("create", "t", 0, _type="tally", _scope="tally"),
+            a.change("create", "j2", 0, **join),
+        )
+        assert [(o["outcome"], o.get("code")) for o in outcomes] == [
+            ("rejected", "hook_failed"),
+            ("applied", None),
+            ("applied", None),
+        ]
+
+
+async def test_a_hook_that_ends_in_a_cancellation_of_its_own_leaves_nobody_waiting(tmp_path: Path) -> None:
+    app = club()
+
+    @app.on_change(Join)
+    async def gives_up(tx: HookTransaction, change: Change) -> None:
+        if change.fields["player"] == "poison":
+            errand = asyncio.create_task(asyncio.sleep(60))
+            errand.cancel()
+            await errand
+
+    async with open_engine(tmp_path / "db", app=app) as engine, asyncio.timeout(10):
+        outcomes = await asyncio.gather(
+            *(
+                engine.replica(player).create(player, _type="join", _scope="place:p", place_id="p", player=player)
+                for player in ("good", "poison", "better")
+            )
+        )
+        assert [(o["outcome"], o.get("code")) for o in outcomes] == [
+            ("applied", None),
+            ("rejected", "hook_failed"),
+            ("applied", None),
+        ]
+
+
+async def test_a_hook_that_creates_under_an_id_taken_in_another_scope_spoils_no_version(tmp_path: Path) -> None:
+    """Invariant 4: a resource lives in one scope for life, and a version counts in its own scope."""
+    app = club()
+
+    @app.on_change(Place)
+    async def always_the_same_id(tx: HookTransaction, change: Change) -> None:
+        await tx.create(Join(id="taken", place_id=change.id, player="echo"))
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a = engine.replica("a")
+        for i in range(5):
+            await a.create(f"j{i}", _type="join", _scope="place:p", place_id="p", player="a")
+        assert (await a.create("p", _type="place", _scope="place:p"))["outcome"] == "applied"
+        outcome = await a.create("q", _type="place", _scope="place:q")
+        assert (outcome["outcome"], outcome["code"]) == ("rejected", "hook_failed")
+        assert (await a.create("j5", _type="join", _scope="place:p", place_id="p", player="a"))["version"] == 8
+        assert await engine.fields("place:q") == {}
+
+
+async def test_a_hook_may_touch_many_scopes_and_swallow_whatever_it_is_told(tmp_path: Path) -> None:
+    app = club()
+    runs: list[str] = []
+
+    @app.on_change(Join)
+    async def tell_everybody(tx: HookTransaction, change: Change) -> None:
+        runs.append(change.id)
+        for i in range(40):
+            try:
+                await tx.create(Place(id=f"{change.id}-{i}"))
+            except Exception as failure:
+                raise Veto("whatever this was, it was no reason to refuse") from failure
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a, b = engine.replica("a"), engine.replica("b")
+        outcomes = await asyncio.gather(
+            *(r.create(r.id, _type="join", _scope="place:p", place_id="p", player="x") for r in (a, b))
+        )
+        assert [outcome["outcome"] for outcome in outcomes] == ["applied", "applied"]
+        assert set(await engine.fields("place:b-39")) == {"b-39"}
+        assert runs.count("a") == runs.count("b") == 2, "once to learn which locks it needs, once with them"
+
+
+async def test_a_hook_that_touches_other_scopes_in_every_run_refuses_its_change_alone(tmp_path: Path) -> None:
+    app = club()
+
+    @app.on_change(Join)
+    async def never_twice_the_same(tx: HookTransaction, change: Change) -> None:
+        if change.fields["player"] == "poison":
+            await tx.create(Place())
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        outcomes = await asyncio.gather(
+            *(
+                engine.replica(player).create(player, _type="join", _scope="place:p", place_id="p", player=player)
+                for player in ("good", "poison", "better")
+            )
+        )
+        assert [(o["outcome"], o.get("code")) for o in outcomes] == [
+            ("applied", None),
+            ("rejected", "hook_failed"),
+            ("applied", None),
+        ]
+
+
+async def test_a_hooks_update_under_lww_carries_the_whole_record(tmp_path: Path) -> None:
+    """Counterexample 5: were it a patch, a change stamped earlier would take the other fields, and mix two records."""
+    app = club()
+    app.resource(scope="profiles", rule=rules.lww)(Profile)
+
+    @app.on_change(Join)
+    async def rename(tx: HookTransaction, change: Change) -> None:
+        await tx.update(Profile, "p", name="hook's")
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a, b = engine.replica("a"), engine.replica("b")
+        await a.create("p", _type="profile", _scope="profiles", name="old", bio="old")
+        early = b.change("update", "p", 1, _type="profile", _scope="profiles", name="B", bio="B")
+        engine.clock.advance(5)
+        await a.create("j", _type="join", _scope="place:p", place_id="p", player="a")
+        assert (await b.push(early))[0]["outcome"] == "overruled"
+        assert await engine.fields("profiles") == {"p": {"name": "hook's", "bio": "old"}}

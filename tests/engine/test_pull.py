@@ -63,6 +63,12 @@ async def test_scopes_share_the_room_and_one_without_room_keeps_its_cursor(engin
     assert (len(south.bodies), south.more, south.reset) == (1, False, False)
 
 
+async def test_a_cursor_that_never_was_one_is_kept_where_there_is_no_room_to_start_over(engine: Engine) -> None:
+    await engine.replica("a").create("x", _scope="north", text="x" * 3000)
+    pages = await engine.puller.pull("b", {"north": None, "south": ""}, 1000)
+    assert (pages["south"].cursor, pages["south"].more) == ("", True)
+
+
 async def test_one_state_larger_than_the_page_comes_all_the_same(engine: Engine) -> None:
     await engine.replica("a").create("x", text="x" * 5000)
     page = (await engine.puller.pull("b", {"main": None}, 10))["main"]

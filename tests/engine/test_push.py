@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from conflict_rules import Algebra, Change, LastWriteWins, Merged, State
+from syncd.app import App, Resource, rules
 from syncd.engine.limits import Limits
 from syncd.errors import InvalidMessage, TooLarge
 from tests.support.engine import Engine, open_engine
@@ -123,69 +126,67 @@ async def test_a_delete_leaves_a_tombstone(engine: Engine) -> None:
     assert "fields" not in state
 
 
-class TestGroups:
-    """Changes of one push that share a group are settled all or none."""
+async def test_an_update_without_a_scope_may_follow_its_create_before_that_is_answered(engine: Engine) -> None:
+    """Where a resource lives is looked up when its change is settled, not when it arrives."""
+    a = engine.replica("a")
+    create, update = a.change("create", "x", 0, _scope="north", v=1), a.change("update", "x", 0, v=2)
+    del update["scope"]
+    answers = await asyncio.gather(a.push(create), a.push(update))
+    assert [answer[0]["outcome"] for answer in answers] == ["applied", "applied"]
+    assert await engine.fields("north") == {"x": {"v": 2}}
 
-    async def test_a_group_is_applied_as_a_whole(self, engine: Engine) -> None:
+
+async def test_a_refusal_of_a_change_without_a_scope_says_what_is_missing(tmp_path: Path) -> None:
+    app = App("club")
+    app.resource(scope="place:{place}", rule=rules.merge)(Thing)
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a = engine.replica("a")
+        changes = [
+            a.change("create", "x", 0, _type="thing"),
+            a.change("create", "y", 0, _type="thing", place="no spaces"),
+            a.change("create", "z", 0, _type="unheard_of"),
+            a.change("create", "w", 0, _type="thing", place="here"),
+        ]
+        for change in changes:
+            del change["scope"]
+        outcomes = await a.push(*changes)
+        assert [(o["outcome"], o.get("code")) for o in outcomes] == [
+            ("rejected", "missing_scope"),
+            ("rejected", "invalid_scope"),
+            ("rejected", "unknown_type"),
+            ("applied", None),
+        ]
+
+
+class Thing(Resource):
+    place: str
+
+
+class BrokenRule:
+    """An author's own rule, with a bug."""
+
+    name = "broken"
+    algebra = Algebra(commutative=False, associative=False, idempotent=False, arbitrated=True)
+    whole_record = False
+
+    def merge(self, state: State | None, change: Change, version: int) -> Merged:
+        if change.fields.get("place") == "poison":
+            raise ZeroDivisionError("a bug of the author's")
+        return LastWriteWins().merge(state, change, version)
+
+
+async def test_a_rule_that_fails_refuses_its_change_and_the_queue_goes_on(tmp_path: Path) -> None:
+    """Invariant 6."""
+    app = App("club")
+    app.resource(scope="main", rule=BrokenRule())(Thing)
+    async with open_engine(tmp_path / "db", app=app) as engine:
         a = engine.replica("a")
         outcomes = await a.push(
-            a.change("create", "off", 0, _group="g", v=1), a.change("create", "on", 0, _group="g", v=1)
-        )
-        assert [outcome["outcome"] for outcome in outcomes] == ["applied", "applied"]
-
-    async def test_one_bad_member_refuses_its_group_and_nobody_else(self, engine: Engine) -> None:
-        a = engine.replica("a")
-        outcomes = await a.push(
-            a.change("create", "before", 0, v=1),
-            a.change("create", "off", 0, _group="g", v=1),
-            a.change("create", "bad id!", 0, _group="g", v=1),
-            a.change("create", "after", 0, v=1),
+            *(a.change("create", place, 0, _type="thing", place=place) for place in ("one", "poison", "two"))
         )
         assert [(o["outcome"], o.get("code")) for o in outcomes] == [
             ("applied", None),
-            ("rejected", "group_rejected"),
-            ("rejected", "invalid_id"),
+            ("rejected", "check_failed"),
             ("applied", None),
         ]
-        assert "change 3" in outcomes[1]["message"]
-        assert set(await engine.fields()) == {"before", "after"}
-        states = await engine.states()
-        assert [states["before"]["version"], states["after"]["version"]] == [1, 2], "a refused group leaves no gap"
-
-    async def test_an_overruled_member_takes_its_group_with_it(self, engine: Engine) -> None:
-        a, b = engine.replica("a"), engine.replica("b")
-        await a.create("x", v="old")
-        group = [b.change("create", "note", 0, _group="g", v=1), b.change("update", "x", 1, _group="g", v="early")]
-        engine.clock.advance(5)
-        await a.update("x", 1, v="late")
-        outcomes = await b.push(*group)
-        assert [(o["outcome"], o["code"]) for o in outcomes] == [
-            ("overruled", "group_overruled"),
-            ("overruled", "later_change_stands"),
-        ]
-        assert await engine.fields() == {"x": {"v": "late"}}
-
-    async def test_a_group_with_a_member_missing_waits_as_a_whole(self, engine: Engine) -> None:
-        a = engine.replica("a")
-        first, second, third = (a.change("create", f"r{i}", 0, _group="g", v=1) for i in range(3))
-        outcomes = await a.push(first, third)
-        assert {outcome["outcome"] for outcome in outcomes} == {"retry_later"}
-        assert await engine.fields() == {}
-        outcomes = await a.push(first, second, third)
-        assert [outcome["outcome"] for outcome in outcomes] == ["applied"] * 3
-
-    async def test_a_member_without_a_readable_number_refuses_its_group(self, engine: Engine) -> None:
-        a = engine.replica("a")
-        first = a.change("create", "x", 0, _group="g", v=1)
-        outcomes = await a.push(first, {**first, "n": "two", "id": "y"})
-        assert [(o["outcome"], o["code"]) for o in outcomes] == [
-            ("rejected", "group_rejected"),
-            ("rejected", "invalid_number"),
-        ]
-
-    async def test_a_group_sent_again_is_answered_as_before(self, engine: Engine) -> None:
-        a = engine.replica("a")
-        group = [a.change("create", f"r{i}", 0, _group="g", v=1) for i in range(2)]
-        first = await a.push(*group)
-        again = await a.push(*group)
-        assert again == [{**outcome, "repeat": True} for outcome in first]
+        assert "bug" not in outcomes[1]["message"]

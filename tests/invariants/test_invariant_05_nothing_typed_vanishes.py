@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from conflict_rules.values import RepeatedKeys
 from syncd.store.protocol import Wanted
 from tests.support.engine import Engine, open_engine
 
@@ -53,3 +54,19 @@ async def test_every_change_is_still_there_after_the_next_start(tmp_path: Path) 
     async with open_engine(tmp_path / "syncd.db") as engine:
         outcomes = await engine.replica("a").push(*sent.values())
     assert [o.get("repeat") for o in outcomes] == [True] * len(sent)
+
+
+async def test_a_change_that_says_something_twice_is_kept_with_both(tmp_path: Path) -> None:
+    """It is refused, since nobody can tell which one was meant; so both are needed to find out."""
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        a = engine.replica("a")
+        change = a.change("create", "x", 0)
+        change["fields"] = RepeatedKeys(
+            "title", [("title", "one"), ("title", ["two", RepeatedKeys("k", [("k", 3)] * 2)])]
+        )
+        assert (await a.push(change))[0]["code"] == "repeated_key"
+        async with engine.store.transaction(replicas=["a"], scopes=[]) as transaction:
+            (row,) = (await transaction.load(Wanted(numbers=[("a", 1)]))).settled.values()
+    assert json.loads(row.change)["fields"] == {
+        "repeated_key": [["title", "one"], ["title", ["two", {"repeated_key": [["k", 3], ["k", 3]]}]]]
+    }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from tests.support.engine import Engine
+from conflict_rules import Change
+from syncd.app import App, HookTransaction, Resource, rules
+from tests.support.engine import Engine, open_engine
 
 
 async def test_a_pull_says_that_a_change_whose_reply_was_lost_is_settled(engine: Engine) -> None:
@@ -63,3 +66,36 @@ async def test_a_change_that_says_what_already_stands_is_not_told_as_settled_bef
     assert (first.settled, first.more) == (0, True)
     last = (await engine.puller.pull("a", {"main": first.cursor}))["main"]
     assert (last.settled, last.more) == (2, False)
+
+
+class Goal(Resource):
+    text: str
+
+
+async def test_a_page_that_ends_between_a_change_and_what_its_hook_wrote_tells_the_change_as_settled(
+    tmp_path: Path,
+) -> None:
+    """The page holds what the change did; were it not told as settled, the pending one would be counted on top."""
+    app = App("football")
+    app.resource(scope="main", rule=rules.append)(Goal)
+
+    @app.on_change(Goal)
+    async def echo(tx: HookTransaction, change: Change) -> None:
+        await tx.create(Goal(id=f"{change.id}-echo", text="x" * 900))
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a = engine.replica("a")
+        await a.push(*(a.change("create", f"g{i}", 0, _type="goal", text="x" * 900) for i in range(3)))
+        cursor, more, told = None, True, []
+        while more:
+            page = (await engine.puller.pull("a", {"main": cursor}, 1000))["main"]
+            cursor, more = page.cursor, page.more
+            told.append(([json.loads(body)["id"] for body in page.bodies], page.settled))
+    assert told == [
+        (["g0"], 1),
+        (["g0-echo"], 1),
+        (["g1"], 2),
+        (["g1-echo"], 2),
+        (["g2"], 3),
+        (["g2-echo"], 3),
+    ]

@@ -73,3 +73,20 @@ async def test_a_subscriber_from_an_earlier_incarnation_is_given_its_cursor_in_t
         assert standing.cursor not in (None, cursor)
         page = (await engine.puller.pull("a", {"main": standing.cursor}))["main"]
         assert (page.cursor, page.reset) == (standing.cursor, False)
+
+
+async def test_a_base_that_a_restored_database_has_not_reached_claims_nothing(tmp_path: Path) -> None:
+    """Law 1: its person was shown a version of a past that is gone, and nothing of what was written since."""
+    async with open_engine(tmp_path / "db") as engine:
+        await write(engine, "a", 1)
+        copy_database(tmp_path / "db", tmp_path / "restored")
+        for version in range(1, 9):
+            await engine.replica(f"lost-{version}").update("a-0", version, v=version)
+        phone = engine.replica("phone")
+        pending = phone.change("update", "a-0", 9, v="made before the restore")
+    async with open_engine(tmp_path / "restored") as engine:
+        engine.clock.advance(60)
+        await engine.replica("b").update("a-0", 1, v="made after it")
+        outcome = (await engine.replica("phone").push(pending))[0]
+        assert outcome["outcome"] == "overruled"
+        assert (await engine.fields())["a-0"] == {"v": "made after it"}
