@@ -183,10 +183,6 @@ class Snapshot(Protocol):
         """The highest number of `replica` settled in `scope` with a version of at most `upto`; 0 for none (law 4)."""
         ...
 
-    async def locate(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
-        """The scope in which each resource lives; unknown ones are absent."""
-        ...
-
     async def end_of(self, scope: str, incarnation: str) -> int | None:
         """The version at which `scope` stood when `incarnation` ended, its head if that is the current one.
 

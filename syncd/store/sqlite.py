@@ -18,7 +18,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from syncd.errors import StoreUnavailable
 from syncd.store.migrate import migrate_locked
-from syncd.store.protocol import Commit, Loaded, Page, ResourceKey, StateRow, Wanted
+from syncd.store.protocol import Commit, Loaded, Page, StateRow, Wanted
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
@@ -26,7 +26,6 @@ from syncd.store.sqlite_reads import (
     read_end_of,
     read_heads,
     read_page,
-    read_places,
     read_scope,
     read_settled,
     read_wanted,
@@ -99,10 +98,6 @@ class SqliteSnapshot:
     async def settled(self, replica: str, scope: str, upto: int) -> int:
         """See `Snapshot.settled`."""
         return await self._reader.run(_in_read, read_settled, replica, scope, upto)
-
-    async def locate(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
-        """See `Snapshot.locate`."""
-        return await self._reader.run(_in_read, read_places, keys)
 
     async def end_of(self, scope: str, incarnation: str) -> int | None:
         """See `Snapshot.end_of`."""

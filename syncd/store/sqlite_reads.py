@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
+from syncd.store.protocol import Loaded, Page, ReplicaRow, SettledRow, StateRow, Wanted
 
 __all__ = [
     "read_digests",
     "read_end_of",
     "read_heads",
     "read_page",
-    "read_places",
     "read_scope",
     "read_settled",
     "read_wanted",
@@ -32,12 +31,6 @@ _REPLICAS = """
 """
 _STATES = """
     SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
-    FROM json_each(?) AS k
-    CROSS JOIN states AS st ON st.type = json_extract(k.value, '$[0]') AND st.id = json_extract(k.value, '$[1]')
-    CROSS JOIN scopes AS sc ON sc.no = st.scope_no
-"""
-_PLACES = """
-    SELECT st.type, st.id, sc.name
     FROM json_each(?) AS k
     CROSS JOIN states AS st ON st.type = json_extract(k.value, '$[0]') AND st.id = json_extract(k.value, '$[1]')
     CROSS JOIN scopes AS sc ON sc.no = st.scope_no
@@ -127,11 +120,6 @@ def read_settled(connection: sqlite3.Connection, replica: str, scope: str, upto:
     """See `Snapshot.settled`."""
     found = connection.execute(_SETTLED, (replica, scope, upto)).fetchone()
     return 0 if found is None else int(found[0])
-
-
-def read_places(connection: sqlite3.Connection, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, str]:
-    """See `Snapshot.locate`."""
-    return {(type_, id_): scope for type_, id_, scope in _rows(connection, _PLACES, keys)}
 
 
 def read_end_of(connection: sqlite3.Connection, scope: str, incarnation: str) -> int | None:

@@ -20,14 +20,6 @@ async def test_heads_are_the_versions_of_scopes_and_0_where_nothing_was_written(
         assert await snapshot.heads([]) == {}
 
 
-async def test_locate_tells_the_scope_of_each_known_resource(store: Store) -> None:
-    await write_notes(store, note("s", "x", 1), note("t", "y", 1), note("t", "x", 2, type="event"))
-    async with store.snapshot() as snapshot:
-        located = await snapshot.locate([("note", "x"), ("event", "x"), ("note", "y"), ("note", "nobody")])
-        assert located == {("note", "x"): "s", ("event", "x"): "t", ("note", "y"): "t"}
-        assert await snapshot.locate([]) == {}
-
-
 async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> None:
     await write(store, Commit([note("s", "x", 1)], {"s": 1}, [settled_row("r", 1, "s", 1)], [replica_row("r", 1)]))
 
@@ -36,7 +28,6 @@ async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> N
             await snapshot.heads(["s"]),
             await snapshot.page("s", 0, 1000),
             await snapshot.settled("r", "s", 1000),
-            await snapshot.locate([("note", "x"), ("note", "y")]),
             await snapshot.end_of("s", store.incarnation),
         ]
 
@@ -52,7 +43,7 @@ async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> N
             ),
         )
         assert await read(snapshot) == before
-    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False), 1, {("note", "x"): "s"}, 1]
+    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False), 1, 1]
     async with store.snapshot() as snapshot:
         assert await read(snapshot) != before
 
