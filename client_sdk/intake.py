@@ -282,8 +282,9 @@ class Intake:
         async with replica.store.transaction():
             await replica.store.renumber(entry.row() for entry in entries)
             await replica.store.save_replica(row)
-        replica.row = row
-        replica.rejected_count = await replica.store.count_rejected()
+        rejected_count = await replica.store.count_rejected()
+        # From here on without a pause: whoever looks sees all of it, or nothing.
+        replica.row, replica.rejected_count = row, rejected_count
         for entry in entries:
             known = replica.outbox.get(entry.seq)
             if known is not None:

@@ -44,10 +44,7 @@ class Watch:
 
     def put(self, states: Sequence[State]) -> None:
         """These are shown differently now."""
-        for state in states:
-            key = (state.type, state.id)
-            self._waiting.pop(key, None)
-            self._waiting[key] = state
+        self._waiting.update({(state.type, state.id): state for state in states})
         self._pulse.beat()
 
     def end(self) -> None:

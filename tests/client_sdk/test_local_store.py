@@ -76,7 +76,7 @@ async def test_a_transaction_that_fails_leaves_no_trace(tmp_path: Path) -> None:
 
 async def test_an_older_state_never_replaces_a_newer_one(tmp_path: Path) -> None:
     store = await LocalStore.open(tmp_path / "phone.db", "r")
-    for version in (5, 3, 6):
+    for version in (5, 6, 3):
         async with store.transaction():
             await store.save_resources([ResourceRow("note", "x", "main", version, 0, str(version))])
     found = await store.resource("note", "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -109,14 +110,26 @@ class TestMakingChanges:
         assert replica.outbox.waiting_count == 0
         assert await put(replica) == 1
 
-    async def test_a_change_survives_being_cancelled_once_it_is_on_its_way(self, replica: Replica) -> None:
+    async def test_file_and_memory_stay_one_if_the_caller_is_cancelled_right_after_the_commit(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        transaction = replica.store.transaction
+
+        @asynccontextmanager
+        async def and_then_cancel() -> AsyncIterator[None]:
+            async with transaction():
+                yield
+            task.cancel()
+            await asyncio.sleep(0)
+
+        monkeypatch.setattr(replica.store, "transaction", and_then_cancel)
         task = asyncio.create_task(put(replica, a=1))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await put(replica, "y", a=1) == replica.outbox.waiting_count
+        monkeypatch.undo()
+        assert await put(replica, "y", a=1) == 2
+        assert await shown(replica) == {"a": 1}
+        assert [row.n for row in await replica.store.open_changes()] == [1, 2]
 
     async def test_a_closed_replica_says_so(self, replica: Replica) -> None:
         await replica.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -75,6 +76,28 @@ async def test_one_failure_is_not_followed_by_silence(
     await until(lambda: client.status.last_error is None)
 
 
+@pytest.mark.parametrize("step", ["settle", "apply_page", "learn_time"])
+async def test_a_fault_of_the_sdk_itself_is_not_followed_by_silence_either(
+    scripted: ScriptedServer, open_client: OpenClient, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await open_client("phone", scripted.url)
+    await client.synced()
+    assert client._loop is not None
+    intake = client._loop._push._intake
+    failed = asyncio.Event()
+
+    async def fail(*arguments: object) -> None:
+        monkeypatch.undo()
+        failed.set()
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(intake, step, fail)
+    handle = await client.collection("note").put({"id": "x"})
+    await client.synced()
+    assert failed.is_set()
+    assert handle.settled
+
+
 async def test_a_hundred_failures_in_a_row_are_not_followed_by_silence_either(
     scripted: ScriptedServer, open_client: OpenClient
 ) -> None:
@@ -115,6 +138,35 @@ async def test_a_nudge_ends_every_back_off(scripted: ScriptedServer, open_client
     await _fail_until_backed_off(client, scripted)
     client.nudge()
     await until(lambda: client.status.pending == 0)
+
+
+async def test_a_new_contact_with_the_server_ends_the_back_off_of_a_push(
+    scripted: ScriptedServer, open_client: OpenClient
+) -> None:
+    slow = Timing(first_retry_s=0.01, longest_retry_s=600, timeout_s=5)
+    client = await open_client("phone", scripted.url, timing=slow)
+    await until(lambda: client.status.state is SyncState.LIVE)
+    await client.synced()
+    await _fail_until_backed_off(client, scripted)
+    await scripted.sockets[-1].close()
+    await until(lambda: client.status.pending == 0)
+
+
+async def test_a_connection_that_was_good_makes_the_next_wait_short_again(
+    scripted: ScriptedServer, open_client: OpenClient
+) -> None:
+    slow = Timing(first_retry_s=0.001, longest_retry_s=600, timeout_s=5)
+    client = await open_client("phone", scripted.url, timing=slow, dice=Highest())
+    for breaks in range(1, 16):
+        await until(lambda breaks=breaks: len(scripted.sockets) == breaks and client.status.state is SyncState.LIVE)
+        await scripted.sockets[-1].close()
+
+
+class Highest(random.Random):
+    """Always throws the most."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
 
 
 async def _fail_until_backed_off(client: Client, scripted: ScriptedServer) -> None:
@@ -300,7 +352,8 @@ class TestPoison:
         self, scripted: ScriptedServer, open_client: OpenClient
     ) -> None:
         scripted.answer["push"] = problem(400, "invalid_replica", "this replica cannot be")
-        client = await open_client("phone", scripted.url)
+        unhurried = Timing(first_retry_s=0.5, longest_retry_s=0.5)
+        client = await open_client("phone", scripted.url, timing=unhurried)
         handle = await client.collection("note").put({"id": "x"})
         await until(lambda: "refuses every message" in (client.status.last_error or ""))
         assert await client.rejected() == []
@@ -344,10 +397,58 @@ async def test_a_change_that_was_refused_at_once_is_in_no_doubt(
     scripted: ScriptedServer, open_client: OpenClient
 ) -> None:
     scripted.answer["push"] = problem(400, "invalid_message")
-    client = await open_client("phone", scripted.url)
+    client = await open_client("phone", scripted.url, timing=Timing(first_retry_s=600, longest_retry_s=600))
     await client.collection("note").put({"id": "x"})
     await until(lambda: "refuses every message" in (client.status.last_error or ""))
     assert not client._opened().outbox.in_doubt("main")
+
+
+class TestOtherNumbers:
+    """Law 3: what is answered `id_reuse` goes on under another id, and so does whoever waits for it."""
+
+    @staticmethod
+    def reused(request: Any) -> web.Response:
+        outcomes = [{"n": each["n"], "outcome": "rejected", "code": "id_reuse"} for each in request["changes"]]
+        return reply(replica=request["replica"], settled=0, outcomes=outcomes)
+
+    async def test_a_handle_follows_its_change(self, scripted: ScriptedServer, open_client: OpenClient) -> None:
+        client = await open_client("phone", scripted.url)
+        await client.synced()
+        before = client.replica_id
+        scripted.answers["push"].append(self.reused)
+        handle = await client.collection("note").put({"id": "x"})
+        await client.synced()
+        async with asyncio.timeout(5):
+            assert (await handle.outcome()).kind is Kind.APPLIED
+        assert handle.replica == client.replica_id != before
+        assert handle.n == 1
+
+    async def test_a_pull_asks_for_the_id_under_which_something_is_still_pending(
+        self, scripted: ScriptedServer, open_client: OpenClient
+    ) -> None:
+        """Law 4 speaks of one id; the newest has nothing on its way yet."""
+        client = await open_client("phone")
+        for name in ("reused", "later"):
+            await client.collection("note").put({"id": name})
+        old = client.replica_id
+        await client.close()
+
+        def half(request: Any) -> web.Response:
+            first, second = request["changes"]
+            outcomes = [
+                {"n": second["n"], "outcome": "retry_later"},
+                {"n": first["n"], "outcome": "rejected", "code": "id_reuse"},
+            ]
+            return reply(replica=request["replica"], settled=9, outcomes=outcomes)
+
+        scripted.answers["push"].append(half)
+        scripted.answer["push"] = problem(500, "internal_error")
+        client = await open_client("phone", scripted.url)
+        await until(lambda: client.replica_id != old)
+        assert {change.replica for change in client.outbox()} == {old, client.replica_id}
+        before = len(scripted.seen("pull"))
+        await until(lambda: len(scripted.seen("pull")) > before + 1)
+        assert scripted.seen("pull")[-1]["replica"] == old
 
 
 class TestPause:
