@@ -35,9 +35,13 @@ Phones = tuple[PhoneName, ...]
 BOTH: Phones = ("A", "B")
 
 
+_BREAK = 50
+"""No half has so much added time: what is put there happens when it is over."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Moment:
-    """A minute of play; 45+2 is minute 45, added 2, and comes before minute 46."""
+    """A minute of play; 45+2 is minute 45, added 2, and comes before minute 46, and 45+50 is the break."""
 
     minute: int
     added: int = 0
@@ -45,6 +49,8 @@ class Moment:
     def __str__(self) -> str:
         if self >= AFTERWARDS:
             return "after"
+        if self.added >= _BREAK:
+            return "break"
         return f"{self.minute}+{self.added}'" if self.added else f"{self.minute}'"
 
 

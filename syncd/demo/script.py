@@ -34,7 +34,7 @@ from syncd.demo.beats import (
     Tap,
 )
 
-__all__ = ["CLOCK_AHEAD_MS", "Script", "is_goal", "write_script"]
+__all__ = ["CLOCK_AHEAD_MS", "Script", "write_script"]
 
 CLOCK_AHEAD_MS: Final = 3 * 60 * 60 * 1000
 """How far phone B's clock is wrong after it was switched on in the cold: three hours, ahead."""
@@ -46,16 +46,14 @@ _HALF_TIME = Moment(45, 50)
 _SERVER_KILLED = Moment(45, 51)
 _SECOND_HALF = Moment(45, 60)
 _PHONE_KILLED = Moment(52)
-_FOUL_BEFORE = Moment(60)
+_HANDBALL = Moment(60)
 _SPELL_OF_SIGNAL = Moment(70)
 _FULL_TIME = Moment(90, 50)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`beats`: in the order of play. `record`: what the published result is. `events`: what must stand in the end:
-    the goals of the record, and a foul for each of its cards, since the app has no kind for a card.
-    """
+    """`beats`: in the order of play. `record`: what the published result is. `events`: what must stand in the end."""
 
     scope: str
     record: Record
@@ -66,7 +64,7 @@ class Script:
 def write_script(source: Mapping[str, Any], new_id: Callable[[], str]) -> Script:
     """The script for one line of the fixtures; `new_id` makes the ids that the phones give to what they log."""
     record = read_record(json.dumps(source))
-    events = sorted([*record.events, *_fouls(source)], key=_moment)
+    events = sorted(record.events, key=_moment)
     writer = _Writer(record.match, str(source["captain_home"]), new_id)
     writer.open_the_match()
     writer.log_the_events(events)
@@ -105,15 +103,14 @@ class _Writer:
         self._tap_match(at, "A", {"first_half_started_at": self._clock(0)}, "kick-off")
 
     def log_the_events(self, events: Sequence[Event]) -> None:
-        """Every other goal on the other phone, so that two goals a minute apart are never on the same one."""
-        goal_phones = itertools.cycle(BOTH)
-        other_phones = itertools.cycle(reversed(BOTH))
+        """Every other event on the other phone, so that two goals a minute apart are never on the same one."""
+        phones = itertools.cycle(BOTH)
         mistaken = False
         for recorded in events:
-            phone = next(goal_phones if is_goal(recorded) else other_phones)
+            phone = next(phones)
             event = recorded.model_copy(update={"id": self._new_id()})
             self._logged.append((phone, event))
-            if is_goal(recorded) and phone == "A" and not mistaken:
+            if phone == "A" and not mistaken:
                 mistaken = True
                 self._log_with_a_mistake(event)
                 continue
@@ -149,23 +146,21 @@ class _Writer:
 
     def have_a_spell_of_signal(self) -> None:
         """Both catch up; B, its clock wrong, spoils a goal; A puts it right, and deletes another one, which B edits."""
-        event = self._to_correct()
-        at = _SPELL_OF_SIGNAL if event is None else max(_SPELL_OF_SIGNAL, Moment(event.minute + 2))
-        phantom = self._phantom(_FOUL_BEFORE)
+        phantom = self._phantom(_HANDBALL)
+        event = self._to_correct() or phantom
+        at = max(_SPELL_OF_SIGNAL, Moment(event.minute + 2))
+        right = _update(event, minute=event.minute)
         self._beats += [
-            Tap(_FOUL_BEFORE, "A", _creation(phantom), _told(phantom)),
+            Tap(_HANDBALL, "A", _creation(phantom), _told(phantom)),
             SignalReturns(at, BOTH, "the wind turns: a spell of signal"),
             CatchUp(at, BOTH),
         ]
-        if event is not None:
-            self._correct_with_a_wrong_clock(at, event)
-        self._beats.append(SignalGoes(at, BOTH, "no signal again"))
-        if event is not None:
-            right = _update(event, minute=event.minute)
-            self._beats.append(Tap(at, "A", right, f"puts it right: minute {event.minute}"))
+        self._correct_with_a_wrong_clock(at, event)
         deleted, edited = Moment(at.minute + 3), Moment(at.minute + 4)
         self._beats += [
-            Tap(deleted, "A", Edit(Op.DELETE, "event", phantom.id), "there was a foul before: deletes that goal"),
+            SignalGoes(at, BOTH, "no signal again"),
+            Tap(at, "A", right, f"puts it right: minute {event.minute}"),
+            Tap(deleted, "A", Edit(Op.DELETE, "event", phantom.id), "it was handball: deletes that goal"),
             Tap(edited, "B", _update(phantom, notes="with the head"), "notes of the same goal: with the head"),
         ]
 
@@ -183,7 +178,7 @@ class _Writer:
 
     def blow_the_final_whistle(self) -> None:
         whistle = Edit(Op.UPDATE, "match", self._match.id, {"second_half_ended_at": self._clock(112)})
-        self._tap_and_perhaps_die(Tap(_FULL_TIME, "A", whistle, "full time"))
+        self._tap_and_perhaps_die(Tap(_FULL_TIME, "A", whistle, "the second half is over"))
         self._beats += [
             SignalReturns(AFTERWARDS, ("A",), "back in the clubhouse, with signal"),
             CatchUp(AFTERWARDS, ("A",)),
@@ -203,8 +198,8 @@ class _Writer:
         )
 
     def _to_correct(self) -> Event | None:
-        """A goal of B's if there is one, else any goal, else any event."""
-        choice = sorted(self._logged, key=lambda logged: (not is_goal(logged[1]), logged[0] == "A"))
+        """A goal of B's if there is one, else any goal."""
+        choice = sorted(self._logged, key=lambda logged: logged[0] == "A")
         return choice[0][1] if choice else None
 
     def _tap_and_perhaps_die(self, tap: Tap) -> None:
@@ -220,28 +215,6 @@ class _Writer:
         """What the clock at the ground shows so long after the kick-off."""
         start = datetime.datetime.combine(self._match.date, self._match.kick_off or datetime.time(15), datetime.UTC)
         return (start + datetime.timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
-
-
-def is_goal(event: Event) -> bool:
-    """Whether the event counts in the score."""
-    return event.kind in ("goal", "own_goal")
-
-
-def _fouls(source: Mapping[str, Any]) -> list[Event]:
-    """What the cards of the record were shown for."""
-    return [
-        Event(
-            id=f"{source['match_id']}-foul-{number:02}",
-            match_id=source["match_id"],
-            kind="foul",
-            team=card["team"],
-            player=card["player"],
-            minute=card["minute"],
-            added=card["added"],
-            notes=f"{card['kind'].replace('_', ' ')} card",
-        )
-        for number, card in enumerate((entry for entry in source["events"] if entry["type"] == "card"), start=1)
-    ]
 
 
 def _creation(event: Event) -> Edit:

@@ -66,8 +66,8 @@ def show_report(console: Console, report: Report) -> None:
     console.print(_timeline(report))
     left_out = report.script.record.left_out
     console.print(
-        f"The {left_out['cards']} cards stand as the fouls they were shown for; "
-        f"{left_out['substitutions']} substitutions have no kind in the app, and are left out.\n",
+        f"Left out, for the app has no kind for them: {left_out['cards']} cards, "
+        f"{left_out['substitutions']} substitutions, {left_out['shoot_out_kicks']} kicks of a shoot-out.\n",
         style="dim",
     )
     console.print(_counts(report))
