@@ -18,8 +18,8 @@ SQLITE = [
         started_at_ms INTEGER NOT NULL
     )
     """,
-    # `version`: the head. `digest`: of what lives there at the head (invariant 13). `incarnation_no`: the last that wrote here, 0 for none.
-    # Rejected changes that name no readable scope hang on the scope ''.
+    # `version`: the head. `digest`: of what lives there at the head (invariant 13). `incarnation_no`: the last that
+    # wrote here, 0 for none. Rejected changes that name no readable scope hang on the scope ''.
     """
     CREATE TABLE scopes (
         no INTEGER PRIMARY KEY,
