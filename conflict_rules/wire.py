@@ -288,4 +288,4 @@ def _hashable(raw: object, depth: int = 0) -> JsonValue:
 
 
 def _hashable_text(text: str) -> str:
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")

@@ -5,6 +5,7 @@ Writes nothing by itself: the workspace holds what is to be committed, and outco
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 _RANK = (Kind.REJECTED, Kind.OVERRULED)
 """What brings a whole group down, the worst first."""
+
+_AT_ONCE = 100
+"""Changes to settle before live frames and other requests have their turn."""
 
 _SCATTERED = Outcome(
     Kind.REJECTED, 0, "invalid_group", "group: its changes stand apart in the push; put them side by side", "group"
@@ -91,8 +95,10 @@ class Settler:
         replies: list[Reply] = []
         for group, members in runs:
             if group is None:
-                for member in members:
+                for place, member in enumerate(members, 1):
                     replies.extend(await self._settle_unit([member]))
+                    if place % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
             elif times[group] == 1:
                 replies.extend(await self._settle_unit(members))
             else:
@@ -292,7 +298,7 @@ class Settler:
             kind=outcome.kind.value,
             at_ms=self._now_ms,
             stamp=str(stamp) if stamp is not None else "",
-            change=raw_json(member.raw),
+            change=_kept(member),
             outcome=canonical_json(encode_outcome(n, outcome)),
         )
         self._workspace.settle(
@@ -311,9 +317,10 @@ def decode_stored_outcome(row: SettledRow) -> Outcome:
     return decode_outcome(json.loads(row.outcome))
 
 
-def raw_json(raw: object) -> bytes:
+def _kept(member: Incoming) -> bytes:
     """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
-    return json.dumps(_spelt_out(raw), ensure_ascii=True, default=repr, separators=(",", ":")).encode()
+    raw = _spelt_out(member.raw) if isinstance(member.change, MalformedChange) else member.raw
+    return json.dumps(raw, ensure_ascii=True, default=repr, separators=(",", ":")).encode()
 
 
 def _spelt_out(raw: object) -> object:

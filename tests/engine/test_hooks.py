@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from pathlib import Path
 
 from conflict_rules import Change
@@ -296,3 +297,25 @@ async def test_a_hooks_update_under_lww_carries_the_whole_record(tmp_path: Path)
         await a.create("j", _type="join", _scope="place:p", place_id="p", player="a")
         assert (await b.push(early))[0]["outcome"] == "overruled"
         assert await engine.fields("profiles") == {"p": {"name": "hook's", "bio": "old"}}
+
+
+async def test_a_long_push_lets_others_have_their_turn(tmp_path: Path) -> None:
+    app = club()
+    seen: list[str] = []
+
+    @app.on_change(Join)
+    async def look(tx: HookTransaction, change: Change) -> None:
+        seen.append("change")
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        a = engine.replica("a")
+        joins = [
+            a.change("create", f"j{i}", 0, _type="join", _scope="place:p", place_id="p", player="a") for i in range(350)
+        ]
+        pushing = asyncio.create_task(a.push(*joins))
+        while not pushing.done():
+            seen.append("turn")
+            await asyncio.sleep(0)
+    pieces = [len(list(run)) for what, run in groupby(seen) if what == "change"]
+    assert sum(pieces) == 350
+    assert max(pieces) <= 100
