@@ -114,9 +114,10 @@ class Intake:
                 return
             adopted = True
             if cursor != sent_cursor:
-                replica.scopes[scope] = replace(row, cursor=cursor)
+                row = replace(row, cursor=cursor)
                 async with replica.store.transaction():
-                    await replica.store.save_scope(replica.scopes[scope])
+                    await replica.store.save_scope(row)
+                replica.scopes[scope] = row
 
         await replica.write(commit)
         return adopted

@@ -446,8 +446,8 @@ class TestOtherNumbers:
         client = await open_client("phone", scripted.url)
         await until(lambda: client.replica_id != old)
         assert {change.replica for change in client.outbox()} == {old, client.replica_id}
-        before = len(scripted.seen("pull"))
-        await until(lambda: len(scripted.seen("pull")) > before + 1)
+        await client.follow("other")
+        await until(lambda: any("other" in pull["scopes"] for pull in scripted.seen("pull")))
         assert scripted.seen("pull")[-1]["replica"] == old
 
 
