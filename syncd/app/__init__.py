@@ -3,6 +3,7 @@
 Declarations only: the engine calls them. Knows conflict_rules and syncd.errors, and nothing else of the server.
 """
 
+from conflict_rules import Change
 from syncd.app import rules
 from syncd.app.app import App
 from syncd.app.hooks import Hook, HookTransaction, Veto
@@ -13,6 +14,7 @@ from syncd.app.views import Resources, View
 
 __all__ = [
     "App",
+    "Change",
     "Hook",
     "HookTransaction",
     "Resource",

@@ -18,6 +18,7 @@ ROOM = Path(syncd.app.__file__).parent
 def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
     promised = [
         "App",
+        "Change",
         "Hook",
         "HookTransaction",
         "Resource",

@@ -1,0 +1,77 @@
+"""docs/quickstart.md is followed as it is printed, in a fresh folder, with syncd installed as it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import sysconfig
+from pathlib import Path
+
+from tests.docs.terminal import as_printed, opened_terminal
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"(?:(?<=`)([\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+"""File name where the text gives one, language, content."""
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Of somebody who has a clone in ~/syncd, and whose pip finds the dependencies without a network."""
+    (home / "syncd").symlink_to(ROOT)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCD_", "PIP_", "PYTHON"))}
+    return inherited | {
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "240",
+        # Path configuration files are not read from here, so syncd itself comes from what pip installs.
+        "PYTHONPATH": sysconfig.get_path("purelib"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        # Means --no-build-isolation; pip reads the variable the other way round.
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+async def test_who_follows_the_page_sees_what_it_shows(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "home").mkdir()
+    settings = environment(tmp_path / "home")
+    shown = 0
+    async with (
+        opened_terminal(tmp_path, settings) as first,
+        opened_terminal(tmp_path, settings | {"SYNCD_PORT": port}) as second,
+    ):
+        printed = ""
+        for name, language, content in BLOCKS:
+            text = content.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+            if language == "python":
+                (tmp_path / "kit" / name).write_text(text, encoding="utf-8")
+            elif language == "text":
+                assert as_printed(text, printed), f"the page shows\n{text}\nbut this is printed\n{printed}"
+                shown += 1
+            elif "syncd serve" in text:
+                await second.type(text)
+                printed = await second.read_until("access")
+            else:
+                printed = await first.run(text)
+        used = await first.run("python -c 'import client_sdk, syncd; print(client_sdk.__file__, syncd.__file__)'")
+        assert used.count(str(tmp_path / "kit" / ".venv")) == 2
+        second.interrupt()
+        await second.read_until("Closing")
+    assert shown >= 8
+
+
+def test_the_page_installs_syncd_and_names_its_files() -> None:
+    assert [name for name, language, _ in BLOCKS if language == "python"] == ["kit.py", "phone.py"]
+    assert {language for _, language, _ in BLOCKS} == {"sh", "python", "text"}
+    install = BLOCKS[0][2].splitlines()
+    assert install[-1] == "pip install --quiet ~/syncd"
