@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 R = TypeVar("R", bound=Resource)
 
+_PATIENCE_S = 10.0
+"""How long a hook may wait for whatever it waits for: everybody's pushes wait with it."""
+
 
 class EngineHookTransaction:
     """Implements `syncd.app.HookTransaction`; what a hook writes is numbered by the server's own replica."""
@@ -50,7 +53,8 @@ class EngineHookTransaction:
         """Run the hooks for a change that took effect. Raises `Veto`, also for a hook that fails."""
         for hook in self._app.hooks(change.type):
             try:
-                await hook(self, change)
+                async with asyncio.timeout(_PATIENCE_S):
+                    await hook(self, change)
             except Veto:
                 raise
             except BaseException as failure:

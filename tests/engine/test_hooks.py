@@ -6,8 +6,11 @@ import asyncio
 from itertools import groupby
 from pathlib import Path
 
+import pytest
+
 from conflict_rules import Change
 from syncd.app import App, HookTransaction, Resource, Veto, rules
+from syncd.engine import hook_transaction
 from tests.support.engine import Engine, open_engine
 
 
@@ -203,6 +206,31 @@ async def test_a_hook_that_ends_in_a_cancellation_of_its_own_leaves_nobody_waiti
             await errand
 
     async with open_engine(tmp_path / "db", app=app) as engine, asyncio.timeout(10):
+        outcomes = await asyncio.gather(
+            *(
+                engine.replica(player).create(player, _type="join", _scope="place:p", place_id="p", player=player)
+                for player in ("good", "poison", "better")
+            )
+        )
+        assert [(o["outcome"], o.get("code")) for o in outcomes] == [
+            ("applied", None),
+            ("rejected", "hook_failed"),
+            ("applied", None),
+        ]
+
+
+async def test_a_hook_that_waits_for_ever_refuses_its_change_and_holds_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook_transaction, "_PATIENCE_S", 0.05)
+    app = club()
+
+    @app.on_change(Join)
+    async def waits(tx: HookTransaction, change: Change) -> None:
+        if change.fields["player"] == "poison":
+            await asyncio.Event().wait()
+
+    async with open_engine(tmp_path / "db", app=app) as engine, asyncio.timeout(30):
         outcomes = await asyncio.gather(
             *(
                 engine.replica(player).create(player, _type="join", _scope="place:p", place_id="p", player=player)
