@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve check format-check format lint types imports test full wheel clean
+.PHONY: help setup demo serve check format-check format lint types imports test full docs wheel clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes 
 format: $(READY) ## Format the source, and put right what can be put right by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Write docs/cli.md anew from what --help is made of
+	$(BIN)/python -m docs.generate_cli
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
