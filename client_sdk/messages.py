@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Final
 
 from client_sdk.errors import Unreachable
 from conflict_rules import Outcome, State
@@ -30,6 +31,10 @@ __all__ = [
     "encode_push",
     "parse",
 ]
+
+
+_UNREADABLE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What reading something else than was expected may raise; an integer of infinity is an ArithmeticError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def decode_push_reply(raw: Mapping[str, JsonValue], replica: str) -> PushReply:
     try:
         answers = [_answer(_object(item)) for item in _list(raw["outcomes"])]
         return PushReply(_integer(raw["server_time_ms"]), _limits(raw), _integer(raw["settled"]), answers)
-    except (LookupError, TypeError, ValueError) as failure:
+    except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
 
@@ -120,7 +125,7 @@ def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
     try:
         pages = {scope: _page(scope, _object(page)) for scope, page in _object(raw["scopes"]).items()}
         return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages)
-    except (LookupError, TypeError, ValueError) as failure:
+    except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
 
@@ -129,7 +134,7 @@ def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
     try:
         scope = _text(raw["scope"])
         return Delta(scope, _text(raw["after"]), _text(raw["upto"]), _states(raw["entries"], scope))
-    except (LookupError, TypeError, ValueError) as failure:
+    except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
 
@@ -140,7 +145,7 @@ def decode_standings(raw: Mapping[str, JsonValue]) -> dict[str, str | None]:
             scope: None if _object(standing).get("pull") else _text(_object(standing)["cursor"])
             for scope, standing in _object(raw["scopes"]).items()
         }
-    except (LookupError, TypeError, ValueError) as failure:
+    except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
 
@@ -148,7 +153,7 @@ def decode_limits(raw: Mapping[str, JsonValue]) -> Limits:
     """The limits that a welcome advertises; raises `Unreachable` if they are none."""
     try:
         return _limits(raw)
-    except (LookupError, TypeError, ValueError) as failure:
+    except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
 

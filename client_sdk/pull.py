@@ -71,8 +71,9 @@ class Pull:
         if not scopes:
             return
         ticket = self._ticket
-        # Law 4 speaks of one replica id: of the oldest that still has something pending.
-        pulled_as = next((entry.change.replica for entry in self._replica.outbox), self._replica.id)
+        # Law 4 speaks of one replica id: an earlier one, for as long as something of it is in the outbox.
+        ids = (entry.change.replica for entry in self._replica.outbox)
+        pulled_as = next((each for each in ids if each != self._replica.id), self._replica.id)
         limit_bytes = self._portion.within(_PAGE_BYTES)
         self._feed.hold(scopes)
         try:
