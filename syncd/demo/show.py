@@ -64,10 +64,11 @@ def show_report(console: Console, report: Report) -> None:
     """The timelines, the counts, the checks and the verdict."""
     console.print()
     console.print(_timeline(report))
-    left_out = report.script.record.left_out
+    record = report.script.record
     console.print(
-        f"Left out, for the app has no kind for them: {left_out['cards']} cards, "
-        f"{left_out['substitutions']} substitutions, {left_out['shoot_out_kicks']} kicks of a shoot-out.\n",
+        f"Left out, for the app has no kind for them: {record.left_out['cards']} cards, "
+        f"{record.left_out['shoot_out_kicks']} kicks of a shoot-out. "
+        f"Nobody logs the {len(record.substitutions)} substitutions.\n",
         style="dim",
     )
     console.print(_counts(report))

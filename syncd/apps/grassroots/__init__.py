@@ -1,10 +1,34 @@
 """Grassroots football: the sideline scorer. `syncd serve syncd.apps.grassroots:app`.
 
-Written as any user would write an app, on `syncd.app` alone: `model.py` says what is kept, `score.py` counts it,
-`record.py` reads published matches for the demo and the tests.
+Written as any user would write an app, on `syncd.app` alone: `model.py` says what is kept; `score.py`, `on_field.py`
+and `summary.py` are views of it; `clock.py` adds the moment, and `timeline.py` knows how minutes and periods are
+counted. `messages.py` makes the live messages, and `record.py` reads published matches for the demo and the tests.
 """
 
-from syncd.apps.grassroots.model import Event, EventKind, Match, Player, Side, Team, app
+from syncd.apps.grassroots.clock import Clock, clock, moment
+from syncd.apps.grassroots.messages import event_logged_message, substitution_message
+from syncd.apps.grassroots.model import Event, EventKind, Lineup, Match, Player, Side, Substitution, Team, app
+from syncd.apps.grassroots.on_field import on_field
 from syncd.apps.grassroots.score import score
+from syncd.apps.grassroots.summary import match_summary, mobile_response
 
-__all__ = ["Event", "EventKind", "Match", "Player", "Side", "Team", "app", "score"]
+__all__ = [
+    "Clock",
+    "Event",
+    "EventKind",
+    "Lineup",
+    "Match",
+    "Player",
+    "Side",
+    "Substitution",
+    "Team",
+    "app",
+    "clock",
+    "event_logged_message",
+    "match_summary",
+    "mobile_response",
+    "moment",
+    "on_field",
+    "score",
+    "substitution_message",
+]

@@ -5,11 +5,17 @@ Decisions a reader may look for:
 - A team and its players live in `team:{id}`, a match and its events in `match:{id}`: whoever watches one match is sent
   that match and nothing else. An event names its player by id, and by the name to be shown, since who watches a match
   need not have the team.
-- The kinds of an event are the eleven that the app's database has always had. No card is among them, so cards cannot
-  be logged. Line-ups and substitutions are resources of their own, and not here yet.
+- The kinds of an event are the eleven that the app's database has always had. No card is among them: cards cannot be
+  logged, and whoever is sent off stays on the field that `on_field.py` shows. So does who goes off and is not replaced.
+- A substitution is one fact, not a player going off and another one coming on: nobody can ever see half of it, and a
+  correction, or a deletion, is of both. Who is on the field is worked out from the line-up and these facts; no player
+  holds times of going on and off, which two phones could set against each other, and which rolling substitutions, as
+  in youth football, would need many of. Two or three substitutions in one stoppage, or one with the line-up entry of
+  somebody who came late, are put in one group.
 - A penalty that goes in is a `goal`; `penalty` says that the kick was given. Only `goal` and `own_goal` count.
 - Kick-off, half-time and full-time are taps: times that a match holds. What the clock shows is worked out from them by
-  whoever reads, never stored.
+  whoever reads (`clock.py`), never stored.
+- Every match has two halves; quarters, which some youth matches play, are not here.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from pydantic import AwareDatetime, Field
 
 from syncd.app import App, Resource, rules
 
-__all__ = ["Event", "EventKind", "Match", "Player", "Side", "Team", "app"]
+__all__ = ["Event", "EventKind", "Lineup", "Match", "Player", "Side", "Substitution", "Team", "app"]
 
 app = App("grassroots", version=1)
 
@@ -42,6 +48,11 @@ EventKind = Literal[
 ]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+ShirtNumber = Annotated[int, Field(ge=0, le=99)]
+Minute = Annotated[int, Field(ge=0, le=130)]
+Added = Annotated[int, Field(ge=0, le=60)]
+Second = Annotated[int, Field(ge=0, le=59)]
+PeriodNumber = Annotated[int, Field(ge=1, le=5)]
 
 
 @app.resource(scope="team:{id}", rule=rules.merge)
@@ -59,12 +70,16 @@ class Player(Resource):
 
     team_id: str
     name: Name
-    shirt_number: int | None = Field(default=None, ge=0, le=99)
+    shirt_number: ShirtNumber | None = None
 
 
 @app.resource(scope="match:{id}", rule=rules.merge)
 class Match(Resource):
-    """A match. `date` and `kick_off` are the plan, as on the clock at the ground; the rest is what was tapped."""
+    """A match. `date` and `kick_off` are the plan, as on the clock at the ground; the rest is what was tapped.
+
+    `half_minutes`, `extra_half_minutes`: how long the two halves, and those of extra time, are played, without stoppage
+    time (45 and 15 by the Laws of the Game, law 7; shorter for the young). `players_per_side`: 11, fewer for the young.
+    """
 
     home_team: Name
     away_team: Name
@@ -73,10 +88,19 @@ class Match(Resource):
     date: datetime.date
     kick_off: datetime.time | None = None
     venue: str | None = Field(default=None, max_length=200)
+    half_minutes: int = Field(default=45, ge=1, le=50)
+    extra_half_minutes: int = Field(default=15, ge=1, le=15)
+    players_per_side: int = Field(default=11, ge=1, le=11)
     first_half_started_at: AwareDatetime | None = None
     first_half_ended_at: AwareDatetime | None = None
     second_half_started_at: AwareDatetime | None = None
     second_half_ended_at: AwareDatetime | None = None
+    extra_first_half_started_at: AwareDatetime | None = None
+    extra_first_half_ended_at: AwareDatetime | None = None
+    extra_second_half_started_at: AwareDatetime | None = None
+    extra_second_half_ended_at: AwareDatetime | None = None
+    shoot_out_started_at: AwareDatetime | None = None
+    shoot_out_ended_at: AwareDatetime | None = None
 
 
 @app.resource(scope="match:{match_id}", rule=rules.append)
@@ -84,7 +108,8 @@ class Event(Resource):
     """Something that happened in a match.
 
     `team`: the side of the player who acted; for an own goal, the side that concedes. `minute`, `added`: 90+4 is minute
-    90, added 4. `period`: 1 and 2 the halves, 3 and 4 extra time, 5 the shoot-out, whose kicks are no goals.
+    90, added 4; counted through the match as the game does it, the first minute being 1. `second`: of that minute, if
+    it is known. `period`: 1 and 2 the halves, 3 and 4 extra time, 5 the shoot-out, whose kicks are no goals.
     """
 
     match_id: str
@@ -92,7 +117,44 @@ class Event(Resource):
     team: Side
     player_id: str | None = None
     player: str | None = Field(default=None, max_length=200)
-    minute: int = Field(ge=0, le=130)
-    added: int = Field(default=0, ge=0, le=60)
-    period: int | None = Field(default=None, ge=1, le=5)
+    minute: Minute
+    added: Added = 0
+    second: Second | None = None
+    period: PeriodNumber | None = None
     notes: str = Field(default="", max_length=2000)
+
+
+@app.resource(scope="match:{match_id}", rule=rules.merge)
+class Lineup(Resource):
+    """One player of one side in one match: who starts, and who sits on the bench (`starter` false).
+
+    `position`: as the team calls it, such as "left back". Two phones without a signal may each enter the same player;
+    whoever reads takes the two for one.
+    """
+
+    match_id: str
+    team: Side
+    player_id: str | None = None
+    player: Name
+    shirt_number: ShirtNumber | None = None
+    position: str | None = Field(default=None, max_length=40)
+    starter: bool
+
+
+@app.resource(scope="match:{match_id}", rule=rules.append)
+class Substitution(Resource):
+    """One player goes off and another comes on; `minute`, `added`, `second` and `period` as of an event.
+
+    A substitution at half-time is in the first minute of the second half.
+    """
+
+    match_id: str
+    team: Side
+    player_off_id: str | None = None
+    player_off: Name
+    player_on_id: str | None = None
+    player_on: Name
+    minute: Minute
+    added: Added = 0
+    second: Second | None = None
+    period: PeriodNumber | None = None

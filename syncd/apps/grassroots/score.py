@@ -9,10 +9,9 @@ from typing import Any
 
 from syncd.app import Resources
 from syncd.apps.grassroots.model import Event, app
+from syncd.apps.grassroots.timeline import SHOOT_OUT, match_order
 
 __all__ = ["score"]
-
-SHOOT_OUT = 5
 
 
 @app.view(scope="match")
@@ -20,8 +19,8 @@ def score(resources: Resources) -> dict[str, Any]:
     """`{"home": n, "away": n, "goals": [{team, player, minute, added, own_goal, event_id}, …]}`.
 
     `team` is the side that gets the goal, also for an own goal. Goals come in match order; those of the same minute by
-    event id, so that every reader has the same order. Kicks of a shoot-out (period 5) decide who goes through, but
-    are no goals (Laws of the Game, law 10).
+    their seconds, then by event id, so that every reader has the same order. Kicks of a shoot-out (period 5) decide
+    who goes through, but are no goals (Laws of the Game, law 10).
     """
     events = [
         event for event in resources.all(Event) if event.kind in ("goal", "own_goal") and event.period != SHOOT_OUT
@@ -35,7 +34,7 @@ def score(resources: Resources) -> dict[str, Any]:
             "own_goal": event.kind == "own_goal",
             "event_id": event.id,
         }
-        for event in sorted(events, key=_match_order)
+        for event in sorted(events, key=match_order)
     ]
     return {
         "home": sum(goal["team"] == "home" for goal in goals),
@@ -49,12 +48,3 @@ def _credited_side(event: Event) -> str:
     if event.kind != "own_goal":
         return event.team
     return "away" if event.team == "home" else "home"
-
-
-def _match_order(event: Event) -> tuple[int, int, str]:
-    # Stoppage time of the first half, 45+2, comes before minute 46. Data of another version may lack a minute.
-    return (_number(event.minute), _number(event.added), event.id)
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0

@@ -64,15 +64,16 @@ def test_a_deleted_goal_never_was() -> None:
 
 
 def test_goals_come_in_match_order() -> None:
-    """45+2 lies before minute 46; of the same minute, the event that was made first comes first."""
+    """45+2 lies before minute 46; of the same minute, the second tells, or else which event was made first."""
     score = score_of(
         event("e5", minute=46),
         event("e4", minute=45, added=2),
         event("e3", minute=45),
         event("e2", minute=90, added=4),
         event("e1", minute=46),
+        event("e0", minute=45, second=59),
     )
-    assert [goal["event_id"] for goal in score["goals"]] == ["e3", "e4", "e1", "e5", "e2"]
+    assert [goal["event_id"] for goal in score["goals"]] == ["e3", "e0", "e4", "e1", "e5", "e2"]
 
 
 events = st.lists(
