@@ -72,16 +72,20 @@ class GroupCommit(Generic[Job, Result]):
             await self._worker
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = self._take()
-            try:
+        group: list[tuple[Job, asyncio.Future[Result]]] = []
+        try:
+            while self._waiting:
+                group = self._take()
                 if len(group) > 1 and await self._try(group):
                     continue
                 for entry in group:
                     await self._run_alone(*entry)
-            finally:
-                # If this task is ended, nobody may be left waiting for it.
-                _fail([future for _, future in group], ShuttingDown("the server is closing; send the same again"))
+        finally:
+            # If this task is ended, nobody may be left waiting for it.
+            left = [future for _, future in (*group, *self._waiting)]
+            self._waiting.clear()
+            self._waiting_weight = 0
+            _fail(left, ShuttingDown("the server is closing; send the same again"))
 
     def _take(self) -> list[tuple[Job, asyncio.Future[Result]]]:
         group: list[tuple[Job, asyncio.Future[Result]]] = []

@@ -96,11 +96,13 @@ async def test_nobody_is_left_waiting_when_the_work_is_ended() -> None:
     runner = Runner()
     commits = committer(runner)
     tasks = await start(commits, runner, 1)
+    tasks.append(asyncio.create_task(commits.submit(2)))
+    await asyncio.sleep(0)
     (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "group-commit")
     worker.cancel()
     async with asyncio.timeout(5):
-        with pytest.raises(ShuttingDown):
-            await tasks[0]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [ShuttingDown, ShuttingDown]
 
 
 async def test_a_caller_that_goes_away_does_not_take_its_job_back() -> None:
