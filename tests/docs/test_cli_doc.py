@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ def every_example() -> Iterator[tuple[str, str]]:
 
 def words_for_syncd(line: str) -> list[list[str]]:
     """The words after `syncd`, of each syncd in a pipe, without what the shell sets, redirects or runs after it."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    lexer = shlex.shlex(re.sub(r"\$\([^)]*\)", "filled-in", line), posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split = True
     calls: list[list[str]] = [[]]
     for word in lexer:

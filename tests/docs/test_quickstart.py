@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import sys
-import sysconfig
 from pathlib import Path
 
+from tests.docs.fresh import PATH, WITHOUT_NETWORK, free_port
 from tests.docs.terminal import as_printed, opened_terminal
 
 ROOT = Path(__file__).parents[2]
@@ -21,24 +19,7 @@ def environment(home: Path) -> dict[str, str]:
     """Of somebody who has a clone in ~/syncd, and whose pip finds the dependencies without a network."""
     (home / "syncd").symlink_to(ROOT)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCD_", "PIP_", "PYTHON"))}
-    return inherited | {
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "240",
-        # Path configuration files are not read from here, so syncd itself comes from what pip installs.
-        "PYTHONPATH": sysconfig.get_path("purelib"),
-        "PIP_NO_INDEX": "1",
-        "PIP_NO_DEPS": "1",
-        # Means --no-build-isolation; pip reads the variable the other way round.
-        "PIP_NO_BUILD_ISOLATION": "0",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    return {**inherited, **WITHOUT_NETWORK, "HOME": str(home), "PATH": PATH, "COLUMNS": "240"}
 
 
 async def test_who_follows_the_page_sees_what_it_shows(tmp_path: Path) -> None:
