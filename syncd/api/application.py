@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from syncd.api.access import Access
+from syncd.api.compression import compression_middleware
 from syncd.api.health import HealthRoutes
 from syncd.api.live import LiveRoute
 from syncd.api.middlewares import access_middleware, problem_middleware
@@ -24,7 +25,11 @@ def make_application(*, access: Access, sync: SyncRoutes, live: LiveRoute, healt
     ]
     routes = [web.post("/sync/v1/push", sync.push), web.post("/sync/v1/pull", sync.pull)]
     application = web.Application(
-        middlewares=[problem_middleware, access_middleware(access, {route.path for route in open_routes})]
+        middlewares=[
+            problem_middleware,
+            compression_middleware,
+            access_middleware(access, {route.path for route in open_routes}),
+        ]
     )
     application.add_routes([*open_routes, *routes])
 

@@ -1,4 +1,4 @@
-"""Bytes to Python values and back, strictly: RFC 8259 to the letter, and never a traceback whatever the bytes are.
+"""JSON to Python values and back, strictly: RFC 8259 to the letter, and never a traceback whatever the bytes are.
 
 Knows no message. What is wrong with the text as a whole raises `InvalidMessage`; what only one change may suffer for
 (a key given twice, a giant number, a pit of brackets) comes out as a value that no field accepts, so that the change
@@ -10,31 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from conflict_rules.values import RepeatedKeys
 from syncd.errors import InvalidMessage
 
-__all__ = ["CODECS", "MAX_TEXT_DEPTH", "Codec", "decode_json", "encode_json"]
+__all__ = ["CONTAINERS", "MAX_TEXT_DEPTH", "decode_json", "encode_json"]
 
 MAX_TEXT_DEPTH: Final = 64
 """How deep a message may nest: its own few levels, and what a field may hold (`MAX_DEPTH`) with room to spare."""
+
+CONTAINERS: Final = frozenset({dict, list, RepeatedKeys})
+"""What the readers make of arrays and objects."""
 
 _TOO_DEEP_FOR_A_FIELD: Final = 40
 _MAX_DIGITS: Final = 400
 # A string that never ends is matched to the end of the text, so that no second look is taken at it.
 _NESTING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """One format on the wire. `decode` raises `InvalidMessage`."""
-
-    content_type: str
-    decode: Callable[[bytes], object]
-    encode: Callable[[object], bytes]
 
 
 def decode_json(body: bytes) -> object:
@@ -114,7 +106,7 @@ def _shallow(value: object, text: str) -> bool:
     """Whether `value`, which `text` spells, nests at most `MAX_TEXT_DEPTH` deep; a level at a time, no recursion."""
     if text.count("[") + text.count("{") <= MAX_TEXT_DEPTH:
         return True
-    level = [value] if type(value) in _CONTAINERS else []
+    level = [value] if type(value) in CONTAINERS else []
     for _ in range(MAX_TEXT_DEPTH):
         if not level:
             return True
@@ -122,12 +114,9 @@ def _shallow(value: object, text: str) -> bool:
             item
             for container in level
             for item in (container if type(container) is list else container.values())  # type: ignore[attr-defined]
-            if type(item) in _CONTAINERS
+            if type(item) in CONTAINERS
         ]
     return not level
-
-
-_CONTAINERS: Final = frozenset({dict, list, RepeatedKeys})
 
 
 def _fill_pits(text: str) -> str:
@@ -161,9 +150,3 @@ def _fill_pits(text: str) -> str:
 def _pit(text: str) -> str:
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     return "[" * _TOO_DEEP_FOR_A_FIELD + f'"{fingerprint}"' + "]" * _TOO_DEEP_FOR_A_FIELD
-
-
-CODECS: Final[Mapping[str, Codec]] = {
-    "application/json": Codec("application/json", decode_json, encode_json),
-}
-"""By content type; a further format is one more entry."""

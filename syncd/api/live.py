@@ -1,5 +1,7 @@
 """The live socket: deltas go out as they are committed; a device says which scopes it watches.
 
+Text frames are JSON and binary ones MessagePack. A device may send either; what it gets, its hello chooses.
+
 Live is an accelerator: whatever goes wrong here, a pull puts it right. Frames come encoded from the engine's queue,
 which is bounded; each socket has a sender of its own, so that a slow one holds up nobody else.
 """
@@ -17,8 +19,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from conflict_rules.wire import PROTOCOL_VERSION
 from syncd.api.access import Access
-from syncd.api.codec import decode_json, encode_json
 from syncd.api.errors import CloseCode, report_unexpected
+from syncd.api.formats import JSON, MSGPACK
 from syncd.api.messages import Frame, Hello, Ping, Pong, Subscribe, Unsubscribe, read_frame
 from syncd.api.sockets import Sockets, close_socket
 from syncd.engine.limits import Limits
@@ -26,6 +28,8 @@ from syncd.engine.watch import Connection, Watcher
 from syncd.errors import InvalidMessage, RequestError, SyncdError, TooLarge, Unauthenticated
 
 __all__ = ["MAX_BAD_FRAMES", "MAX_FRAME_BYTES", "LiveRoute"]
+
+_FORMATS: Final = {"json": JSON, "msgpack": MSGPACK}
 
 MAX_BAD_FRAMES: Final = 20
 MAX_FRAME_BYTES: Final = 256 * 1024
@@ -91,6 +95,7 @@ class _Session:
         self._request = request
         self._connection: Connection | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._format = JSON
         self._writing = asyncio.Lock()
         self._bad_frames = 0
         self._watched: set[str] = set()
@@ -166,6 +171,10 @@ class _Session:
             route.access.check_header(header)
         else:
             route.access.check_token(hello.token)
+        if self._connection is None:
+            self._format = _FORMATS[hello.format or "json"]
+        elif hello.format is not None and _FORMATS[hello.format] is not self._format:
+            raise InvalidMessage("the first hello of a socket chooses its format, for good", field="format")
         await self._send(
             {
                 "type": "welcome",
@@ -175,7 +184,7 @@ class _Session:
             }
         )
         if self._connection is None:
-            self._connection = route.watcher.connect()
+            self._connection = route.watcher.connect(packed=self._format is MSGPACK)
             self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
 
     async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> None:
@@ -193,7 +202,7 @@ class _Session:
                 scope: {"pull": True} if standing.cursor is None else {"cursor": standing.cursor}
                 for scope, standing in standings.items()
             }
-            await self._write(encode_json({"type": "subscribed", "scopes": answer}))
+            await self._write(self._format.encode({"type": "subscribed", "scopes": answer}))
 
     async def _complain(self, error: SyncdError) -> None:
         frame: dict[str, object] = {
@@ -229,10 +238,10 @@ class _Session:
 
     async def _send(self, frame: Mapping[str, object]) -> None:
         async with self._writing:
-            await self._write(encode_json(frame))
+            await self._write(self._format.encode(frame))
 
     async def _write(self, frame: bytes) -> None:
-        await self._socket.send_frame(frame, WSMsgType.TEXT)
+        await self._socket.send_frame(frame, WSMsgType.TEXT if self._format is JSON else WSMsgType.BINARY)
         if self._request.protocol.writing_paused:
             await self._wait_for_slow_peer()
 
@@ -262,6 +271,4 @@ class _Session:
 
 
 def _read(kind: WSMsgType, data: bytes) -> Frame:
-    if kind is WSMsgType.BINARY:
-        raise InvalidMessage("a frame is text, and this one is binary")
-    return read_frame(decode_json(data))
+    return read_frame((JSON if kind is WSMsgType.TEXT else MSGPACK).decode(data))

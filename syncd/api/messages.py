@@ -44,19 +44,24 @@ class PushRequest(_Message):
 
 
 class PullRequest(_Message):
-    """Scopes by name, each with the cursor it is known up to, or null. `replica`: whose numbers to report."""
+    """Scopes by name, each with the cursor it is known up to, or null. `replica`: whose numbers to report.
+
+    `digest`: whether to tell the digest of each scope that ends with its page.
+    """
 
     replica: str | None = None
     scopes: Scopes
     limit_bytes: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
+    digest: bool = False
 
 
 class Hello(_Message):
-    """The first frame of a socket; a later one brings a fresh token."""
+    """The first frame of a socket; a later one brings a fresh token. `format`: of what the server sends."""
 
     type: Literal["hello"]
     token: str | None = None
     replica: str | None = None
+    format: Literal["json", "msgpack"] | None = None
 
 
 class Subscribe(_Message):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from syncd.api.body import BodyReader
 from syncd.api.codec import encode_json
+from syncd.api.compression import LARGE_BYTES
+from syncd.api.formats import JSON, Format
 from syncd.api.messages import PullRequest, PushRequest, read_message
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, ScopePage
@@ -31,10 +35,10 @@ class SyncRoutes:
 
     async def push(self, request: web.Request) -> web.Response:
         """`POST /sync/v1/push`: an outcome for each change, durable when this answers."""
-        value, codec = await self._bodies.read(request)
+        value, answer_in = await self._bodies.read(request)
         message = read_message(PushRequest, value)
         reply = await self._pusher.push(message.replica, message.schema_, message.changes)
-        body = codec.encode(
+        body = answer_in.encode(
             {
                 "replica": reply.replica,
                 "settled": reply.settled,
@@ -43,14 +47,15 @@ class SyncRoutes:
                 "outcomes": reply.outcomes,
             }
         )
-        return _answer(body, codec.content_type)
+        return _answer(body, answer_in)
 
     async def pull(self, request: web.Request) -> web.Response:
         """`POST /sync/v1/pull`: a page of each scope, and the replica's settled number in it (law 4)."""
-        value, codec = await self._bodies.read(request)
+        value, answer_in = await self._bodies.read(request)
         message = read_message(PullRequest, value)
-        pages = await self._puller.pull(message.replica, message.scopes, message.limit_bytes)
-        return _answer(encode_pages(pages, self._now_ms(), self._encoded_limits), codec.content_type)
+        pages = await self._puller.pull(message.replica, message.scopes, message.limit_bytes, digest=message.digest)
+        body = encode_pages(pages, self._now_ms(), self._encoded_limits)
+        return _answer(body if answer_in is JSON else await _in(answer_in, body), answer_in)
 
 
 def encode_pages(pages: Mapping[str, ScopePage], server_time_ms: int, limits: bytes) -> bytes:
@@ -63,8 +68,21 @@ def _encode_page(page: ScopePage) -> bytes:
     about: dict[str, object] = {"cursor": page.cursor, "settled": page.settled, "more": page.more}
     if page.reset:
         about["reset"] = True
+    if page.digest is not None:
+        about["digest"] = page.digest
     return b'{"resources":[%b],%b' % (b",".join(page.bodies), encode_json(about)[1:])
 
 
-def _answer(body: bytes, content_type: str) -> web.Response:
-    return web.Response(body=body, content_type=content_type, headers={"Cache-Control": "no-store"})
+async def _in(answer_in: Format, body: bytes) -> bytes:
+    """`body`, JSON, in another format: states are stored as JSON, so that here each page is decoded and encoded."""
+
+    def convert() -> bytes:
+        return answer_in.encode(json.loads(body))
+
+    return convert() if len(body) < LARGE_BYTES else await asyncio.to_thread(convert)
+
+
+def _answer(body: bytes, answer_in: Format) -> web.Response:
+    return web.Response(
+        body=body, content_type=answer_in.content_type, headers={"Cache-Control": "no-store", "Vary": "Accept"}
+    )

@@ -6,24 +6,39 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
-__all__ = ["MAX_FRAMES", "MAX_QUEUED_BYTES", "Connection"]
+from syncd.engine.delta import pack_frame
+
+__all__ = ["MAX_FRAMES", "MAX_QUEUED_BYTES", "Connection", "LiveFrame"]
 
 MAX_FRAMES = 256
 MAX_QUEUED_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFrame:
+    """One encoded frame. `scope` and `upto`: of a delta, whose it is and where whoever takes it stands then."""
+
+    body: bytes
+    scope: str | None = None
+    upto: str | None = None
 
 
 class Connection:
     """A bounded queue of encoded frames. Iterating yields them until the connection is closed.
 
     When it is full, what waits is dropped, and the reader is told to pull those scopes: catching up is never pushed
-    through the queue.
+    through the queue. `packed`: whether the frames are MessagePack; JSON otherwise.
     """
 
-    def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_QUEUED_BYTES) -> None:
+    def __init__(
+        self, *, packed: bool = False, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_QUEUED_BYTES
+    ) -> None:
+        self.packed = packed
         self._max_frames = max_frames
         self._max_bytes = max_bytes
-        self._frames: deque[tuple[str, bytes]] = deque()
+        self._frames: deque[tuple[str, LiveFrame]] = deque()
         self._bytes = 0
         self._lagging: set[str] = set()
         self._waiting = asyncio.Event()
@@ -34,18 +49,18 @@ class Connection:
         """Whether no frame will come any more."""
         return self._closed
 
-    def put(self, scope: str, frame: bytes) -> None:
+    def put(self, scope: str, frame: LiveFrame) -> None:
         """Queue a frame of `scope`; never waits."""
         if self._closed:
             return
-        if len(self._frames) >= self._max_frames or self._bytes + len(frame) > self._max_bytes:
+        if len(self._frames) >= self._max_frames or self._bytes + len(frame.body) > self._max_bytes:
             self.tell_to_pull([scope, *(waiting for waiting, _ in self._frames)])
             self._frames.clear()
             self._bytes = 0
         elif scope not in self._lagging:
             # A scope that lags gets a hint to pull first; a delta before it would only be one more gap.
             self._frames.append((scope, frame))
-            self._bytes += len(frame)
+            self._bytes += len(frame.body)
         self._waiting.set()
 
     def tell_to_pull(self, scopes: Iterable[str]) -> None:
@@ -58,7 +73,7 @@ class Connection:
         gone = set(scopes)
         self._lagging -= gone
         self._frames = deque(entry for entry in self._frames if entry[0] not in gone)
-        self._bytes = sum(len(frame) for _, frame in self._frames)
+        self._bytes = sum(len(frame.body) for _, frame in self._frames)
 
     def close(self) -> None:
         """End the iteration; may be called twice."""
@@ -66,19 +81,23 @@ class Connection:
         self._waiting.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            while not self._closed and (self._lagging or self._frames):
-                yield self._next()
-            if self._closed:
-                return
+        while (frame := await self.take()) is not None:
+            yield frame.body
+
+    async def take(self) -> LiveFrame | None:
+        """The next frame, None once the connection is closed; if this is cancelled, no frame is lost."""
+        while not self._closed:
+            if self._lagging or self._frames:
+                return self._next()
             self._waiting.clear()
             await self._waiting.wait()
+        return None
 
-    def _next(self) -> bytes:
+    def _next(self) -> LiveFrame:
         if self._lagging:
-            hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":"))
+            hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":")).encode()
             self._lagging.clear()
-            return hint.encode()
+            return LiveFrame(pack_frame(hint) if self.packed else hint)
         _, frame = self._frames.popleft()
-        self._bytes -= len(frame)
+        self._bytes -= len(frame.body)
         return frame

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import msgpack
 
 from syncd.engine.cursor import Cursor
 from syncd.store.protocol import Commit, ResourceKey
 
-__all__ = ["Delta", "deltas_of", "encode_delta"]
+__all__ = ["Delta", "deltas_of", "encode_delta", "pack_frame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,9 @@ def encode_delta(scope: str, after: Cursor, upto: Cursor, bodies: Iterable[bytes
     """The live frame of a delta, as JSON; bodies go in as they are stored. Scope names need no escaping."""
     head = f'{{"type":"delta","scope":"{scope}","after":"{after}","upto":"{upto}","entries":['
     return head.encode() + b",".join(bodies) + b"]}"
+
+
+def pack_frame(frame: bytes) -> bytes:
+    """A JSON frame as MessagePack. States are stored as JSON, so each is decoded and encoded: done once for all."""
+    encoded: bytes = msgpack.packb(json.loads(frame))
+    return encoded

@@ -328,7 +328,8 @@ def _spelt_out(raw: object) -> object:
     if isinstance(raw, RepeatedKeys):
         return {"repeated_key": [[key, _spelt_out(value)] for key, value in raw.pairs]}
     if isinstance(raw, dict):
-        return {key: _spelt_out(value) for key, value in raw.items()}
+        # MessagePack has keys of any type.
+        return {key if isinstance(key, str) else repr(key): _spelt_out(value) for key, value in raw.items()}
     return [_spelt_out(item) for item in raw] if isinstance(raw, list) else raw
 
 

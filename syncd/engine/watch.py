@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from syncd.bus.protocol import Bus
-from syncd.engine.connection import Connection
+from syncd.engine.connection import Connection, LiveFrame
 from syncd.engine.cursor import Cursor
-from syncd.engine.delta import Delta, encode_delta
+from syncd.engine.delta import Delta, encode_delta, pack_frame
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, check_scopes
 from syncd.errors import SyncdError
@@ -56,9 +56,9 @@ class Watcher:
         self._dirty: set[str] = set()
         self._unsubscribe = bus.subscribe(self._moved_on)
 
-    def connect(self, **bounds: int) -> Connection:
-        """A new connection, watching nothing yet. `bounds`: `max_frames`, `max_bytes` of its queue."""
-        connection = Connection(**bounds)
+    def connect(self, *, packed: bool = False, **bounds: int) -> Connection:
+        """A new connection, watching nothing yet. `packed`: takes MessagePack. `bounds`: as for `Connection`."""
+        connection = Connection(packed=packed, **bounds)
         self._connections.add(connection)
         return connection
 
@@ -184,11 +184,13 @@ class Watcher:
 
     def _broadcast(self, scope: str, topic: _Topic, after: int, upto: int, bodies: Sequence[bytes]) -> None:
         topic.sent = upto
-        frame = encode_delta(
-            scope, Cursor(self._store.incarnation, after), Cursor(self._store.incarnation, upto), bodies
-        )
+        cursor = Cursor(self._store.incarnation, upto)
+        body = encode_delta(scope, Cursor(self._store.incarnation, after), cursor, bodies)
+        frames = {False: LiveFrame(body, scope, str(cursor))}
+        if any(connection.packed for connection in topic.connections):
+            frames[True] = LiveFrame(pack_frame(body), scope, str(cursor))
         for connection in topic.connections:
-            connection.put(scope, frame)
+            connection.put(scope, frames[connection.packed])
 
     def _drop(self, scope: str, topic: _Topic) -> None:
         if topic.reading is not None:

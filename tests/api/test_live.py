@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import msgpack
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
@@ -178,10 +179,13 @@ async def test_a_bad_frame_is_answered_with_the_reason_and_the_socket_stays(api:
     assert await frame_of(socket) == {"type": "pong"}
 
 
-async def test_a_binary_frame_is_a_bad_frame(api: Api) -> None:
+@pytest.mark.parametrize("body", [b"", b'{"type": "ping"}', b"\xc1", msgpack.packb({"type": "ping"}) + b"\x01"])
+async def test_a_binary_frame_that_is_not_message_pack_is_a_bad_frame(api: Api, body: bytes) -> None:
     socket = await welcome(api)
-    await socket.send_bytes(b'{"type": "ping"}')
-    assert (await frame_of(socket))["code"] == "invalid_message"
+    await socket.send_bytes(body)
+    assert (await frame_of(socket))["code"] == "invalid_msgpack"
+    await socket.send_bytes(msgpack.packb({"type": "ping"}))
+    assert await frame_of(socket) == {"type": "pong"}
 
 
 async def test_before_the_hello_nothing_else_is_answered(api: Api) -> None:
