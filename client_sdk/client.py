@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -14,13 +15,18 @@ from typing import Self, TypeVar, overload
 from client_sdk.backoff import Timing
 from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
+from client_sdk.drafts import Draft, GroupDraft
+from client_sdk.edits import Edits
 from client_sdk.errors import Closed, NoServer, Unfit
 from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
 from client_sdk.intake import Intake
 from client_sdk.messages import Limits
+from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
 from client_sdk.pulse import Pulse
-from client_sdk.replica import Draft, GroupDraft, Replica
+from client_sdk.replica import Replica
+from client_sdk.settlement import Settlement
+from client_sdk.shown_changes import ShownChanges
 from client_sdk.status import Status
 from client_sdk.sync_loop import SyncLoop
 from client_sdk.sync_state import SyncState
@@ -85,8 +91,11 @@ class Client:
             raise
         self._replica = replica
         if self._transport is not None:
-            intake = Intake(replica, self._outcomes.tell, self._watchers.scopes, self._watchers.tell)
-            self._loop = SyncLoop(replica, intake, self._transport, self._timing, self._dice, self._pulse)
+            shown = ShownChanges(replica, self._watchers.scopes, self._watchers.tell)
+            numbering = Numbering(replica)
+            intake = Intake(replica, numbering, shown)
+            settlement = Settlement(replica, numbering, shown, self._outcomes.tell)
+            self._loop = SyncLoop(replica, intake, settlement, self._transport, self._timing, self._dice, self._pulse)
             self._loop.start()
         return self
 
@@ -142,11 +151,12 @@ class Client:
         replica = self._opened()
         if self._group.get() is not None:
             raise Unfit("a group cannot hold another group")
+        limits = self._transport.limits if self._transport is not None else Limits()
         draft = GroupDraft(new_id())
         reset = self._group.set(draft)
         try:
             yield
-            await replica.commit_group(draft, self._transport.limits if self._transport is not None else Limits())
+            await Edits(replica).commit_group(draft, limits)
         finally:
             draft.done = True
             self._group.reset(reset)
@@ -191,15 +201,17 @@ class Client:
         """Stop, and drop what is here of it; raises `Unfit` while changes in it have no outcome."""
         await self._opened().unfollow(scope)
 
-    async def synced(self) -> None:
+    async def synced(self, timeout_s: float | None = None) -> None:
         """Return once everything made here until now is settled, and every followed scope was caught up after that.
 
-        Waits for the network as long as it takes; raises `NoServer` without a url, `Closed` if closed meanwhile.
+        Waits for the network as long as it takes, or raises `TimeoutError`; syncing goes on all the same. Raises
+        `NoServer` without a url, `Closed` if closed meanwhile.
         """
         self._opened()
         if self._loop is None:
             raise NoServer
-        await self._loop.synced()
+        async with asyncio.timeout(timeout_s):
+            await self._loop.synced()
 
     def watch(self, scope: str) -> Watch:
         """What changes in the view of a scope through the network, from now until the client closes."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from client_sdk.drafts import Draft, GroupDraft
+from client_sdk.edits import Edits
 from client_sdk.handles import ChangeHandle
-from client_sdk.replica import Draft, GroupDraft, Replica
+from client_sdk.replica import Replica
 from conflict_rules import State
 from conflict_rules.values import JsonValue
 from syncd.app import Resource, new_id
@@ -22,23 +24,24 @@ CurrentGroup = Callable[[], GroupDraft | None]
 class _Base:
     def __init__(self, replica: Replica, type_name: str, to_handle: ToHandle, group: CurrentGroup) -> None:
         self._replica = replica
+        self._edits = Edits(replica)
         self._type = type_name
         self._to_handle = to_handle
         self._group = group
 
     async def delete(self, resource_id: str) -> ChangeHandle:
         """Delete a resource; raises `NotHere` if it is not here."""
-        return self._to_handle(await self._replica.delete(self._type, resource_id, self._group()))
+        return self._to_handle(await self._edits.delete(self._type, resource_id, self._group()))
 
     async def update(self, resource_id: str, /, **fields: Any) -> ChangeHandle:
         """Set fields of a resource that is here; the others stay. One local commit.
 
         Raises `NotHere`, or `conflict_rules.InvalidValue` before anything is queued.
         """
-        return self._to_handle(await self._replica.update(self._type, resource_id, fields, self._group()))
+        return self._to_handle(await self._edits.update(self._type, resource_id, fields, self._group()))
 
     async def _put(self, resource_id: str, scope: str | None, fields: Mapping[str, JsonValue]) -> ChangeHandle:
-        return self._to_handle(await self._replica.put(self._type, resource_id, scope, fields, self._group()))
+        return self._to_handle(await self._edits.put(self._type, resource_id, scope, fields, self._group()))
 
     async def _get(self, resource_id: str) -> State | None:
         state = await self._replica.state((self._type, resource_id), self._group())

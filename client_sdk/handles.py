@@ -9,9 +9,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
+from client_sdk.drafts import Draft
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.outbox import decode_row
-from client_sdk.replica import Draft, Replica
+from client_sdk.replica import Replica
 from conflict_rules import Change, Outcome
 
 __all__ = ["ChangeHandle", "Outcomes"]
@@ -95,12 +96,16 @@ class ChangeHandle:
         """Whether its outcome is known here."""
         return self._known() is not None
 
-    async def outcome(self) -> Outcome:
-        """What became of it, now or whenever that is known; raises `Closed` if the client is closed before."""
+    async def outcome(self, timeout_s: float | None = None) -> Outcome:
+        """What became of it, now or whenever that is known; raises `Closed` if the client is closed before.
+
+        Raises `TimeoutError` if it is not known in time; the change is sent all the same.
+        """
         entry = self._draft.entry
         if entry is None:
             raise Unfit("a change inside a group has no outcome before the group has ended")
-        self._outcome = await self._outcomes.wait(entry.seq, self._known)
+        async with asyncio.timeout(timeout_s):
+            self._outcome = await self._outcomes.wait(entry.seq, self._known)
         return self._outcome
 
     def _known(self) -> Outcome | None:

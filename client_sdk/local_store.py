@@ -11,15 +11,15 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
 
 from client_sdk.errors import FileInUse, FileTooNew, FileUnusable, LocalFileError
+from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
-__all__ = ["ChangeRow", "LocalStore", "ReplicaRow", "ResourceRow", "ScopeRow"]
+__all__ = ["LocalStore"]
 
 _FORMAT: Final = 1
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
@@ -70,58 +70,6 @@ CREATE INDEX resources_by_scope ON resources (scope, type);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_FORMAT};
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaRow:
-    """Who this replica is. `next_n`: the number of its next change. Stamps as text, None before the first."""
-
-    id: str
-    next_n: int = 1
-    clock_last: str | None = None
-    clock_shown: str | None = None
-    clock_offset_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """A change made here. `body`: its wire form, exactly as it is sent. `outcome`: its wire form, None while it waits.
-    `shown`: whether the view still replays it.
-    """
-
-    seq: int
-    replica: str
-    n: int
-    body: str
-    made_ms: int
-    outcome: str | None
-    shown: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeRow:
-    """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: the highest that a
-    page or delta brought. `generation`: counts fresh snapshots; `resetting`: one of them is not complete yet.
-    """
-
-    name: str
-    followed: bool = True
-    cursor: str | None = None
-    version: int = 0
-    generation: int = 0
-    resetting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceRow:
-    """A confirmed state, as its wire form. `generation`: of the snapshot in which it was met last."""
-
-    type: str
-    id: str
-    scope: str
-    version: int
-    generation: int
-    body: str
 
 
 class LocalStore:

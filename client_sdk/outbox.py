@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from client_sdk.errors import FileUnusable
-from client_sdk.local_store import ChangeRow
+from client_sdk.local_rows import ChangeRow
 from client_sdk.rebase import Pending
 from conflict_rules import Change, Op, Outcome
 from conflict_rules.values import JsonValue, canonical_json

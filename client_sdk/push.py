@@ -17,6 +17,7 @@ from client_sdk.messages import Limits
 from client_sdk.outbox import Entry, all_of, stand_in
 from client_sdk.portion import Portion
 from client_sdk.replica import Replica
+from client_sdk.settlement import Settlement
 from client_sdk.transport import Transport
 from conflict_rules import Kind
 
@@ -34,6 +35,7 @@ class Push:
         self,
         replica: Replica,
         intake: Intake,
+        settlement: Settlement,
         transport: Transport,
         feed: Feed,
         want: Callable[[Collection[str]], object],
@@ -41,6 +43,7 @@ class Push:
     ) -> None:
         self._replica = replica
         self._intake = intake
+        self._settlement = settlement
         self._transport = transport
         self._feed = feed
         self._want = want
@@ -102,7 +105,7 @@ class Push:
             replica_id, self._replica.app.version, [entry.body for entry in entries]
         )
         await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
-        return await self._intake.settle(entries, reply)
+        return await self._settlement.settle(entries, reply)
 
     async def _stand_in(self, entries: Sequence[Entry], refusal: Refused) -> None:
         """Settle the numbers of what the server will not read, so that there is no gap, and keep it as rejected."""
@@ -122,7 +125,7 @@ class Push:
             if any(entry.change.n not in settled for entry in part):
                 raise Busy(f"the server refuses a change and cannot settle its number yet: {refusal.message}")
             log.warning("the server will not read change %d: %s", part[0].change.n, refusal.message)
-            await self._intake.reject(part, refusal.problem_code, refusal.message)
+            await self._settlement.reject(part, refusal.problem_code, refusal.message)
 
 
 def _numbers(units: Sequence[Sequence[Entry]]) -> list[tuple[str, int]]:

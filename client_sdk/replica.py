@@ -9,50 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from client_sdk.device_clock import DeviceClock
+from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
-from client_sdk.local_store import LocalStore, ReplicaRow, ResourceRow, ScopeRow
-from client_sdk.messages import Limits
-from client_sdk.outbox import Entry, Outbox, ResourceKey, decode_row
-from client_sdk.rebase import Pending, base_of, show
-from conflict_rules import Change, InvalidValue, Op, Stamp, State, rule_by_name
-from conflict_rules.values import JsonValue, clean_fields, valid_id, valid_scope
+from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
+from client_sdk.local_store import LocalStore
+from client_sdk.outbox import Outbox, ResourceKey, decode_row
+from client_sdk.rebase import Pending, show
+from conflict_rules import Change, InvalidValue, Stamp, State, rule_by_name
+from conflict_rules.values import valid_scope
 from conflict_rules.wire import decode_state
 from syncd.app import App, ResourceType
 
-__all__ = ["Draft", "GroupDraft", "Replica", "new_replica_id"]
+__all__ = ["Replica", "new_replica_id"]
 
 
 def new_replica_id() -> str:
     """An id that no other replica has."""
     return uuid.uuid4().hex
-
-
-@dataclass(slots=True)
-class Draft:
-    """An intent that is not numbered yet; `entry` is set once it is."""
-
-    scope: str
-    type: str
-    id: str
-    op: Op
-    base: int
-    fields: Mapping[str, JsonValue]
-    entry: Entry | None = None
-
-
-@dataclass(slots=True)
-class GroupDraft:
-    """Drafts that become changes together, or not at all. What was drafted shows inside the group."""
-
-    name: str
-    drafts: list[Draft] = field(default_factory=list)
-    done: bool = False
 
 
 class Replica:
@@ -75,7 +54,7 @@ class Replica:
             shown=_stamp(row.clock_shown),
         )
         self.on_change = on_change
-        self._next_seq = 1
+        self.next_seq = 1
         self._lock = asyncio.Lock()
         self._closed = False
         self._writes: set[asyncio.Task[None]] = set()
@@ -91,7 +70,7 @@ class Replica:
             replica.outbox = Outbox(map(decode_row, await store.open_changes()))
             replica.scopes = {row.name: row for row in await store.scopes()}
             replica.rejected_count = await store.count_rejected()
-            replica._next_seq = await store.last_seq() + 1
+            replica.next_seq = await store.last_seq() + 1
         except BaseException:
             await store.close()
             raise
@@ -118,7 +97,7 @@ class Replica:
     @property
     def made(self) -> int:
         """How many changes were ever made here."""
-        return self._next_seq - 1
+        return self.next_seq - 1
 
     def followed(self) -> list[str]:
         """The scopes that are kept up to date here, sorted."""
@@ -144,7 +123,7 @@ class Replica:
         async with self.reading():
             rows = {(row.type, row.id): row for row in await self.store.resources(type_name, scope)}
             keys = set(rows) | set(self.outbox.pending_keys(type_name, scope))
-            for draft in _drafts(group):
+            for draft in [] if group is None else group.open_drafts():
                 if type_name in (None, draft.type) and scope in (None, draft.scope):
                     keys.add((draft.type, draft.id))
             shown: list[State] = []
@@ -171,18 +150,17 @@ class Replica:
         return show(known.rule if known is not None else rule_by_name("merge"), confirmed, pending)
 
     def _pending(self, key: ResourceKey, group: GroupDraft | None) -> list[Pending]:
+        drafts = [] if group is None else group.open_drafts()
         pending = self.outbox.pending(key)
-        drafted = [draft for draft in _drafts(group) if (draft.type, draft.id) == key]
+        drafted = [draft for draft in drafts if (draft.type, draft.id) == key]
         if drafted:
             # Inside its group a draft shows as the change it will be.
             stamp = self.clock.last or Stamp(self.clock.now_ms(), 0, self.id)
             for index, draft in enumerate(drafted):
                 stamp = stamp.next(self.id)
-                change = self._change(draft, self.row.next_n + index, stamp, None)
-                pending.append(Pending(self._next_seq + index, change))
+                change = draft.change(self.id, self.row.next_n + index, stamp, None, self.app.version)
+                pending.append(Pending(self.next_seq + index, change))
         return pending
-
-    # Making changes
 
     def type(self, name: str) -> ResourceType:
         """The type of that name; raises `Unfit` if the app has none."""
@@ -190,149 +168,6 @@ class Replica:
         if found is None:
             raise Unfit(f"the app {self.app.name!r} has no type {name!r}")
         return found
-
-    async def put(
-        self,
-        type_name: str,
-        resource_id: str,
-        scope: str | None,
-        raw: Mapping[str, JsonValue],
-        group: GroupDraft | None,
-    ) -> Draft:
-        """Create the resource, or set the fields in which it differs from what is shown.
-
-        Raises `InvalidValue` before anything is queued, and `NotHere` if it was deleted.
-        """
-        resource_type = self.type(type_name)
-        fields = clean_fields(dict(raw))
-        if not valid_id(resource_id):
-            raise InvalidValue("invalid_id", "id", "id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
-
-        async def draft() -> Draft:
-            confirmed, pending, shown = await self.look((type_name, resource_id), group)
-            if shown is not None and shown.deleted is not None:
-                raise NotHere(f"the {type_name} {resource_id!r} was deleted; put it under a new id")
-            if shown is not None:
-                if scope is not None and scope != shown.scope:
-                    raise InvalidValue(
-                        "scope_is_for_life", "scope", f"scope: this {type_name} lives in {shown.scope!r} for life"
-                    )
-                changed = {name: value for name, value in fields.items() if not _holds(shown, name, value)}
-                return self._update(resource_type, resource_id, changed, confirmed, pending, shown)
-            home = scope or resource_type.scope_of(resource_id, fields)
-            if home is None or not valid_scope(home):
-                raise InvalidValue(
-                    "missing_scope", "scope", f"scope: where this {type_name} belongs cannot be told; name a scope"
-                )
-            resource_type.check_create(resource_id, home, fields)
-            return Draft(home, type_name, resource_id, Op.CREATE, 0, fields)
-
-        return await self._make(draft, group)
-
-    async def update(
-        self, type_name: str, resource_id: str, raw: Mapping[str, JsonValue], group: GroupDraft | None
-    ) -> Draft:
-        """Set fields of a resource that is shown; raises `NotHere` or `InvalidValue` before anything is queued."""
-        resource_type = self.type(type_name)
-        fields = clean_fields(dict(raw))
-
-        async def draft() -> Draft:
-            confirmed, pending, shown = await self.look((type_name, resource_id), group)
-            living = _living(shown, type_name, resource_id)
-            return self._update(resource_type, resource_id, fields, confirmed, pending, living)
-
-        return await self._make(draft, group)
-
-    async def delete(self, type_name: str, resource_id: str, group: GroupDraft | None) -> Draft:
-        """Delete a resource that is shown; raises `NotHere`."""
-
-        async def draft() -> Draft:
-            confirmed, pending, shown = await self.look((type_name, resource_id), group)
-            living = _living(shown, type_name, resource_id)
-            base = base_of(confirmed, pending, living, None)
-            return Draft(living.scope, type_name, resource_id, Op.DELETE, base, {})
-
-        return await self._make(draft, group)
-
-    async def commit_group(self, group: GroupDraft, limits: Limits) -> None:
-        """Make everything drafted in the group a change, in one local commit; raises `Unfit` if it is too large."""
-
-        async def commit() -> None:
-            if len(group.drafts) > limits.max_changes:
-                raise Unfit(
-                    f"a group of {len(group.drafts)} changes is more than the server takes at once "
-                    f"({limits.max_changes}); nothing of it was done, divide it"
-                )
-            if group.drafts:
-                await self._queue(group.drafts, group.name if len(group.drafts) > 1 else None)
-            group.done = True
-
-        await self.write(commit)
-
-    def _update(
-        self,
-        resource_type: ResourceType,
-        resource_id: str,
-        fields: Mapping[str, JsonValue],
-        confirmed: State | None,
-        pending: list[Pending],
-        shown: State,
-    ) -> Draft:
-        resource_type.check_update(shown.scope, fields)
-        if resource_type.rule.whole_record:
-            fields = {**shown.fields, **fields}
-        base = base_of(confirmed, pending, shown, fields)
-        return Draft(shown.scope, resource_type.name, resource_id, Op.UPDATE, base, fields)
-
-    async def _make(self, draft: Callable[[], Awaitable[Draft]], group: GroupDraft | None) -> Draft:
-        made: list[Draft] = []
-
-        async def commit() -> None:
-            made.append(await draft())
-            if group is None:
-                await self._queue(made, None)
-            elif group.done:
-                raise Unfit("this group has ended; open another one")
-            else:
-                group.drafts.append(made[0])
-
-        await self.write(commit)
-        return made[0]
-
-    async def _queue(self, drafts: Sequence[Draft], group: str | None) -> None:
-        """Number, stamp and keep changes: the one local commit of a put."""
-        entries: list[Entry] = []
-        for index, draft in enumerate(drafts):
-            change = self._change(draft, self.row.next_n + index, self.clock.tick(), group)
-            entries.append(Entry.of(self._next_seq + index, change, self.clock.device_ms()))
-        row = self.with_clock(replace(self.row, next_n=self.row.next_n + len(entries)))
-        new_scopes = self._to_follow({draft.scope for draft in drafts})
-        async with self.store.transaction():
-            await self.store.add_changes(entry.row() for entry in entries)
-            await self.store.save_replica(row)
-            for scope in new_scopes:
-                await self.store.save_scope(scope)
-        self.row = row
-        self._next_seq += len(entries)
-        self.scopes.update({scope.name: scope for scope in new_scopes})
-        for draft, entry in zip(drafts, entries, strict=True):
-            draft.entry = entry
-            self.outbox.add(entry)
-
-    def _change(self, draft: Draft, n: int, stamp: Stamp, group: str | None) -> Change:
-        return Change(
-            self.id,
-            n,
-            draft.scope,
-            draft.type,
-            draft.id,
-            draft.op,
-            stamp,
-            draft.base,
-            draft.fields,
-            group,
-            self.app.version,
-        )
 
     async def forget_rejected(self, change: Change) -> None:
         """A rejected change has been dealt with; raises `NotHere` if it is none."""
@@ -358,7 +193,7 @@ class Replica:
         rows: list[ScopeRow] = []
 
         async def commit() -> None:
-            rows.extend(self._to_follow(names))
+            rows.extend(self.to_follow(names))
             if rows:
                 async with self.store.transaction():
                     for row in rows:
@@ -385,7 +220,7 @@ class Replica:
 
         await self.write(commit)
 
-    def _to_follow(self, names: Iterable[str]) -> list[ScopeRow]:
+    def to_follow(self, names: Iterable[str]) -> list[ScopeRow]:
         rows = [self.scopes.get(name, ScopeRow(name, followed=False)) for name in sorted(names)]
         return [replace(row, followed=True) for row in rows if not row.followed]
 
@@ -422,25 +257,8 @@ class Replica:
             task.exception()
 
 
-def _drafts(group: GroupDraft | None) -> list[Draft]:
-    return [] if group is None or group.done else group.drafts
-
-
 def _confirmed(row: ResourceRow | None) -> State | None:
     return None if row is None else decode_state(json.loads(row.body), row.scope)
-
-
-def _living(shown: State | None, type_name: str, resource_id: str) -> State:
-    if shown is None:
-        raise NotHere(f"there is no {type_name} {resource_id!r} in this replica")
-    if shown.deleted is not None:
-        raise NotHere(f"the {type_name} {resource_id!r} was deleted")
-    return shown
-
-
-def _holds(shown: State, name: str, value: JsonValue) -> bool:
-    # True == 1 in Python, but not in JSON.
-    return name in shown.fields and json.dumps(shown.fields[name], sort_keys=True) == json.dumps(value, sort_keys=True)
 
 
 def _stamp(text: str | None) -> Stamp | None:

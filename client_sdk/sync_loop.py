@@ -22,6 +22,7 @@ from client_sdk.pull import Pull
 from client_sdk.pulse import Pulse
 from client_sdk.push import Push
 from client_sdk.replica import Replica
+from client_sdk.settlement import Settlement
 from client_sdk.sync_state import SyncEvent, SyncState, next_state
 from client_sdk.transport import Transport
 
@@ -39,6 +40,7 @@ class SyncLoop:
         self,
         replica: Replica,
         intake: Intake,
+        settlement: Settlement,
         transport: Transport,
         timing: Timing,
         dice: random.Random,
@@ -51,7 +53,9 @@ class SyncLoop:
         self._pulse = pulse
         self._feed = Feed(replica, intake, lambda scopes: self._pull.want(scopes))
         self._pull = Pull(replica, intake, transport, self._feed, self._judge)
-        self._push = Push(replica, intake, transport, self._feed, self._pull.want, lambda: self._live.watches_all())
+        self._push = Push(
+            replica, intake, settlement, transport, self._feed, self._pull.want, lambda: self._live.watches_all()
+        )
         self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: dict[str, str] = {}

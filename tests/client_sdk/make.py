@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from client_sdk.intake import Intake
 from client_sdk.messages import Delta, Page, PushReply, decode_delta, decode_pull_reply, decode_push_reply
+from client_sdk.numbering import Numbering
 from client_sdk.outbox import Entry
 from client_sdk.rebase import Pending
-from conflict_rules import Change, JsonValue, Mark, Op, Origin, Stamp, State
+from client_sdk.replica import Replica
+from client_sdk.settlement import Settlement
+from client_sdk.shown_changes import ShownChanges
+from conflict_rules import Change, JsonValue, Mark, Op, Origin, Outcome, Stamp, State
 from conflict_rules.wire import encode_state
 
-__all__ = ["change", "delta", "entry", "page", "pending", "reply", "state"]
+__all__ = ["Parts", "change", "delta", "entry", "page", "pending", "reply", "state"]
+
+
+class Parts:
+    """What the network's messages go through on their way into a replica's file."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        on_outcome: Callable[[int, Outcome], None] = lambda seq, outcome: None,
+        watched: Callable[[], Collection[str]] = tuple,
+        on_shown: Callable[[str, Sequence[State]], None] = lambda scope, states: None,
+    ) -> None:
+        shown = ShownChanges(replica, watched, on_shown)
+        numbering = Numbering(replica)
+        self.intake = Intake(replica, numbering, shown)
+        self.settlement = Settlement(replica, numbering, shown, on_outcome)
 
 
 def state(

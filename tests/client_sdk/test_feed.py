@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk.edits import Edits
 from client_sdk.feed import Feed
-from client_sdk.intake import Intake
 from client_sdk.replica import Replica
 from syncd.app import open_app
-from tests.client_sdk.make import delta, page, reply, state
+from tests.client_sdk.make import Parts, delta, page, reply, state
 
 NOW_MS = 1_763_640_000_000
 
@@ -19,7 +19,8 @@ NOW_MS = 1_763_640_000_000
 class Phone:
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
-        self.intake = Intake(replica, lambda seq, outcome: None, lambda: (), lambda scope, states: None)
+        parts = Parts(replica)
+        self.intake, self.settlement = parts.intake, parts.settlement
         self.wanted: list[str] = []
         self.feed = Feed(replica, self.intake, self._want)
 
@@ -34,7 +35,7 @@ class Phone:
         assert await self.intake.apply_page("main", after, self.replica.id, answer)
 
     async def put(self) -> None:
-        await self.replica.put("note", "mine", "main", {"v": 1}, None)
+        await Edits(self.replica).put("note", "mine", "main", {"v": 1}, None)
 
     def sent(self) -> None:
         for entry in self.replica.outbox.waiting():
@@ -99,7 +100,7 @@ async def test_deltas_wait_for_the_answer_to_a_push_so_that_nothing_shows_twice(
     await phone.offer(1, 2)
     assert phone.cursor == "c1"
     answer = reply(phone.replica.id, 1, {"n": 1, "outcome": "applied", "version": 2})
-    await phone.intake.settle(phone.replica.outbox.waiting(), answer)
+    await phone.settlement.settle(phone.replica.outbox.waiting(), answer)
     await phone.feed.release(["main"])
     assert phone.cursor == "c2"
     assert phone.replica.outbox.shown_in("main") == []

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk.intake import Intake
+from client_sdk.edits import Edits
 from client_sdk.replica import Replica
 from conflict_rules import Kind, Outcome, State
 from syncd.app import open_app
-from tests.client_sdk.make import delta, page, reply, state
+from tests.client_sdk.make import Parts, delta, page, reply, state
 
 NOW_MS = 1_763_640_000_000
 
@@ -23,7 +23,9 @@ class Phone:
         self.replica = replica
         self.told: list[tuple[str, dict[str, object] | None]] = []
         self.outcomes: dict[int, Kind] = {}
-        self.intake = Intake(replica, self._on_outcome, lambda: ["main"], self._on_shown)
+        parts = Parts(replica, self._on_outcome, lambda: ["main"], self._on_shown)
+        self.intake, self.settlement = parts.intake, parts.settlement
+        self.edits = Edits(replica)
 
     def _on_outcome(self, seq: int, outcome: Outcome) -> None:
         self.outcomes[seq] = outcome.kind
@@ -32,14 +34,14 @@ class Phone:
         self.told += [(each.id, None if each.deleted is not None else dict(each.fields)) for each in states]
 
     async def put(self, id: str, /, **fields: object) -> None:
-        await self.replica.put("note", id, "main", fields, None)
+        await self.edits.put("note", id, "main", fields, None)
 
     async def update(self, id: str, /, **fields: object) -> None:
-        await self.replica.update("note", id, fields, None)
+        await self.edits.update("note", id, fields, None)
 
     async def answer(self, settled: int, *outcomes: dict[str, object]) -> bool:
         waiting = self.replica.outbox.waiting()
-        return await self.intake.settle(waiting, reply(waiting[0].change.replica, settled, *outcomes))
+        return await self.settlement.settle(waiting, reply(waiting[0].change.replica, settled, *outcomes))
 
     async def page(self, *states: State, after: str | None, **options: object) -> bool:
         return await self.intake.apply_page("main", after, self.replica.id, page(*states, **options))  # type: ignore[arg-type]

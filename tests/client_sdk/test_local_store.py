@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from client_sdk import Client, FileInUse, FileTooNew, FileUnusable
-from client_sdk.local_store import ChangeRow, LocalStore, ReplicaRow, ResourceRow, ScopeRow
+from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
+from client_sdk.local_store import LocalStore
 
 
 async def pragma(store: LocalStore, name: str) -> object:

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from client_sdk import Closed, NotHere, Unfit
-from client_sdk.intake import Intake
+from client_sdk.drafts import GroupDraft
+from client_sdk.edits import Edits
 from client_sdk.messages import Limits
-from client_sdk.replica import GroupDraft, Replica
+from client_sdk.replica import Replica
 from conflict_rules import Change, InvalidValue, Op, State
 from syncd.app import open_app
 from tests.client_sdk.league import league
-from tests.client_sdk.make import delta, page, reply, state
+from tests.client_sdk.make import Parts, delta, page, reply, state
 
 NOW_MS = 1_763_640_000_000
 
@@ -29,8 +30,8 @@ async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-def intake(replica: Replica) -> Intake:
-    return Intake(replica, lambda seq, outcome: None, lambda: (), lambda scope, states: None)
+def parts(replica: Replica) -> Parts:
+    return Parts(replica)
 
 
 async def shown(replica: Replica, id: str = "x") -> dict[str, object] | None:
@@ -39,13 +40,13 @@ async def shown(replica: Replica, id: str = "x") -> dict[str, object] | None:
 
 
 async def put(replica: Replica, id: str = "x", /, **fields: object) -> int:
-    draft = await replica.put("note", id, None, fields, None)
+    draft = await Edits(replica).put("note", id, None, fields, None)
     assert draft.entry is not None
     return draft.entry.change.n
 
 
 async def update(replica: Replica, id: str = "x", /, **fields: object) -> Change:
-    draft = await replica.update("note", id, fields, None)
+    draft = await Edits(replica).update("note", id, fields, None)
     assert draft.entry is not None
     return draft.entry.change
 
@@ -80,17 +81,17 @@ class TestMakingChanges:
 
     async def test_what_is_not_here_cannot_be_edited_or_deleted(self, replica: Replica) -> None:
         with pytest.raises(NotHere, match="there is no note 'x'"):
-            await replica.update("note", "x", {"a": 1}, None)
+            await Edits(replica).update("note", "x", {"a": 1}, None)
         with pytest.raises(NotHere, match="there is no note 'x'"):
-            await replica.delete("note", "x", None)
+            await Edits(replica).delete("note", "x", None)
 
     async def test_what_was_deleted_does_not_come_back(self, replica: Replica) -> None:
         await put(replica, a=1)
-        await replica.delete("note", "x", None)
+        await Edits(replica).delete("note", "x", None)
         for attempt in (
-            replica.put("note", "x", None, {"a": 2}, None),
-            replica.update("note", "x", {"a": 2}, None),
-            replica.delete("note", "x", None),
+            Edits(replica).put("note", "x", None, {"a": 2}, None),
+            Edits(replica).update("note", "x", {"a": 2}, None),
+            Edits(replica).delete("note", "x", None),
         ):
             with pytest.raises(NotHere, match="was deleted"):
                 await attempt
@@ -102,11 +103,11 @@ class TestMakingChanges:
                 await put(replica, **fields)
             assert refused.value.code == code
         with pytest.raises(InvalidValue):
-            await replica.put("note", "white space", None, {}, None)
+            await Edits(replica).put("note", "white space", None, {}, None)
         with pytest.raises(InvalidValue):
-            await replica.put("note", "x", "no scope", {}, None)
+            await Edits(replica).put("note", "x", "no scope", {}, None)
         with pytest.raises(Unfit, match="no type"):
-            await replica.put("No Type", "x", None, {}, None)
+            await Edits(replica).put("No Type", "x", None, {}, None)
         assert replica.outbox.waiting_count == 0
         assert await put(replica) == 1
 
@@ -140,18 +141,18 @@ class TestMakingChanges:
 
     async def test_a_scope_with_own_changes_is_followed(self, replica: Replica) -> None:
         assert replica.followed() == []
-        await replica.put("note", "x", "match:9f", {}, None)
+        await Edits(replica).put("note", "x", "match:9f", {}, None)
         assert replica.followed() == ["match:9f"]
 
 
 class TestBases:
     """Law 1, as the file keeps it."""
 
-    async def test_counterexample_1_the_base_that_rose_by_itself(self, replica: Replica, intake: Intake) -> None:
+    async def test_counterexample_1_the_base_that_rose_by_itself(self, replica: Replica, parts: Parts) -> None:
         await replica.follow(["main"])
-        await intake.apply_page("main", None, replica.id, page(state(5, x="old", y="old")))
+        await parts.intake.apply_page("main", None, replica.id, page(state(5, x="old", y="old")))
         assert (await update(replica, y="mine")).base == 5
-        await intake.settle(
+        await parts.settlement.settle(
             replica.outbox.waiting(), reply(replica.id, 1, {"n": 1, "outcome": "applied", "version": 8})
         )
         assert not replica.outbox.has_waiting()
@@ -159,18 +160,18 @@ class TestBases:
         assert (await update(replica, x="mine")).base == 5, "S's x at v7 was never shown"
         assert (await update(replica, y="mine again")).base == 5
 
-    async def test_a_delta_raises_the_base_of_what_comes_after_it_only(self, replica: Replica, intake: Intake) -> None:
+    async def test_a_delta_raises_the_base_of_what_comes_after_it_only(self, replica: Replica, parts: Parts) -> None:
         await replica.follow(["main"])
-        await intake.apply_page("main", None, replica.id, page(state(5, x="old", y="old"), cursor="c5"))
+        await parts.intake.apply_page("main", None, replica.id, page(state(5, x="old", y="old"), cursor="c5"))
         before = await update(replica, y="mine")
-        await intake.apply_delta(delta("c5", "c7", state(7, x="theirs", y="old", at=NOW_MS - 5)))
+        await parts.intake.apply_delta(delta("c5", "c7", state(7, x="theirs", y="old", at=NOW_MS - 5)))
         after = await update(replica, x="seen theirs")
         assert (before.base, after.base) == (5, 7)
         assert [entry.change.base for entry in replica.outbox] == [5, 7]
 
-    async def test_a_base_is_kept_over_a_restart(self, replica: Replica, intake: Intake, tmp_path: Path) -> None:
+    async def test_a_base_is_kept_over_a_restart(self, replica: Replica, parts: Parts, tmp_path: Path) -> None:
         await replica.follow(["main"])
-        await intake.apply_page("main", None, replica.id, page(state(5, x="old")))
+        await parts.intake.apply_page("main", None, replica.id, page(state(5, x="old")))
         made = await update(replica, x="mine")
         await replica.close()
         again = await Replica.open(tmp_path / "phone.db", open_app(), lambda: NOW_MS, lambda: None)
@@ -182,10 +183,10 @@ class TestWholeRecords:
     async def test_an_lww_edit_carries_every_field_that_is_known(self, tmp_path: Path) -> None:
         """Counterexample 5."""
         replica = await Replica.open(tmp_path / "lww.db", league, lambda: NOW_MS, lambda: None)
-        await replica.put("profile", "p", None, {"name": "a", "bio": "b", "from_a_newer_app": 1}, None)
-        draft = await replica.update("profile", "p", {"bio": "c"}, None)
+        await Edits(replica).put("profile", "p", None, {"name": "a", "bio": "b", "from_a_newer_app": 1}, None)
+        draft = await Edits(replica).update("profile", "p", {"bio": "c"}, None)
         assert draft.fields == {"name": "a", "bio": "c", "from_a_newer_app": 1}
-        draft = await replica.put("profile", "p", None, {"name": "a", "bio": "d"}, None)
+        draft = await Edits(replica).put("profile", "p", None, {"name": "a", "bio": "d"}, None)
         assert draft.fields == {"name": "a", "bio": "d", "from_a_newer_app": 1}
         await replica.close()
 
@@ -193,17 +194,17 @@ class TestWholeRecords:
 class TestGroups:
     async def test_a_group_is_one_commit_and_one_unit(self, replica: Replica) -> None:
         group = GroupDraft("g")
-        await replica.put("note", "x", None, {"a": 1}, group)
-        await replica.put("note", "y", None, {"a": 1}, group)
+        await Edits(replica).put("note", "x", None, {"a": 1}, group)
+        await Edits(replica).put("note", "y", None, {"a": 1}, group)
         assert replica.outbox.waiting_count == 0
         assert await shown(replica) is None
-        await replica.commit_group(group, Limits())
+        await Edits(replica).commit_group(group, Limits())
         assert [(entry.change.n, entry.change.group) for entry in replica.outbox] == [(1, "g"), (2, "g")]
 
     async def test_what_was_drafted_shows_inside_the_group(self, replica: Replica) -> None:
         group = GroupDraft("g")
-        await replica.put("note", "x", None, {"a": 1}, group)
-        await replica.update("note", "x", {"a": 2}, group)
+        await Edits(replica).put("note", "x", None, {"a": 1}, group)
+        await Edits(replica).update("note", "x", {"a": 2}, group)
         inside = await replica.state(("note", "x"), group)
         assert inside is not None
         assert inside.fields == {"a": 2}
@@ -213,17 +214,17 @@ class TestGroups:
     async def test_a_group_that_the_server_would_refuse_is_refused_here(self, replica: Replica) -> None:
         group = GroupDraft("g")
         for letter in "abc":
-            await replica.put("note", letter, None, {}, group)
+            await Edits(replica).put("note", letter, None, {}, group)
         with pytest.raises(Unfit, match="3 changes is more than the server takes at once"):
-            await replica.commit_group(group, Limits(max_changes=2))
+            await Edits(replica).commit_group(group, Limits(max_changes=2))
         assert replica.outbox.waiting_count == 0
 
     async def test_a_change_for_a_group_that_has_ended_is_refused(self, replica: Replica) -> None:
         group = GroupDraft("g")
-        await replica.put("note", "x", None, {}, group)
-        await replica.commit_group(group, Limits())
+        await Edits(replica).put("note", "x", None, {}, group)
+        await Edits(replica).commit_group(group, Limits())
         with pytest.raises(Unfit, match="has ended"):
-            await replica.put("note", "y", None, {}, group)
+            await Edits(replica).put("note", "y", None, {}, group)
 
 
 class TestScopes:
@@ -245,11 +246,13 @@ class TestScopes:
             await replica.unfollow("main")
 
     async def test_a_scope_that_is_left_is_dropped_and_can_be_followed_anew(
-        self, replica: Replica, intake: Intake
+        self, replica: Replica, parts: Parts
     ) -> None:
         await replica.follow(["main", "other"])
-        await intake.apply_page("main", None, replica.id, page(state(5, x="old")))
-        await intake.apply_page("other", None, replica.id, page(state(5, id="y", scope="other", v=1), scope="other"))
+        await parts.intake.apply_page("main", None, replica.id, page(state(5, x="old")))
+        await parts.intake.apply_page(
+            "other", None, replica.id, page(state(5, id="y", scope="other", v=1), scope="other")
+        )
         await replica.unfollow("main")
         assert replica.followed() == ["other"]
         assert [each.id for each in await replica.states(None, None)] == ["y"]
@@ -257,11 +260,11 @@ class TestScopes:
         assert replica.scopes["main"].cursor is None
 
 
-async def test_states_are_of_one_scope_and_type_or_of_all(replica: Replica, intake: Intake) -> None:
+async def test_states_are_of_one_scope_and_type_or_of_all(replica: Replica, parts: Parts) -> None:
     await replica.follow(["main"])
-    await intake.apply_page("main", None, replica.id, page(state(5, id="b", v=1), state(6, id="c", deleted=True)))
-    await replica.put("note", "a", "other", {"v": 2}, None)
-    await replica.put("event", "d", "main", {"v": 3}, None)
+    await parts.intake.apply_page("main", None, replica.id, page(state(5, id="b", v=1), state(6, id="c", deleted=True)))
+    await Edits(replica).put("note", "a", "other", {"v": 2}, None)
+    await Edits(replica).put("event", "d", "main", {"v": 3}, None)
 
     def ids(states: list[State]) -> list[str]:
         return [each.id for each in states]

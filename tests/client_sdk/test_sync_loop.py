@@ -83,7 +83,8 @@ async def test_a_fault_of_the_sdk_itself_is_not_followed_by_silence_either(
     client = await open_client("phone", scripted.url)
     await client.synced()
     assert client._loop is not None
-    intake = client._loop._push._intake
+    push = client._loop._push
+    victim = push._settlement if step == "settle" else push._intake
     failed = asyncio.Event()
 
     async def fail(*arguments: object) -> None:
@@ -91,7 +92,7 @@ async def test_a_fault_of_the_sdk_itself_is_not_followed_by_silence_either(
         failed.set()
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(intake, step, fail)
+    monkeypatch.setattr(victim, step, fail)
     handle = await client.collection("note").put({"id": "x"})
     await client.synced()
     assert failed.is_set()

@@ -1,0 +1,173 @@
+"""Edits: what the user does becomes changes, checked before anything is queued, in one local commit each.
+
+Works the same with and without a network. Law 1: the base of each is the version of what is shown at this moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from client_sdk.drafts import Draft, GroupDraft
+from client_sdk.errors import NotHere, Unfit
+from client_sdk.messages import Limits
+from client_sdk.outbox import Entry
+from client_sdk.rebase import Pending, base_of
+from client_sdk.replica import Replica
+from conflict_rules import InvalidValue, Op, State
+from conflict_rules.values import JsonValue, clean_fields, valid_id, valid_scope
+from syncd.app import ResourceType
+
+__all__ = ["Edits"]
+
+
+class Edits:
+    """Of one replica."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    async def put(
+        self,
+        type_name: str,
+        resource_id: str,
+        scope: str | None,
+        raw: Mapping[str, JsonValue],
+        group: GroupDraft | None,
+    ) -> Draft:
+        """Create the resource, or set the fields in which it differs from what is shown.
+
+        Raises `InvalidValue` before anything is queued, and `NotHere` if it was deleted.
+        """
+        resource_type = self._replica.type(type_name)
+        fields = clean_fields(dict(raw))
+        if not valid_id(resource_id):
+            raise InvalidValue("invalid_id", "id", "id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look((type_name, resource_id), group)
+            if shown is not None and shown.deleted is not None:
+                raise NotHere(f"the {type_name} {resource_id!r} was deleted; put it under a new id")
+            if shown is not None:
+                if scope is not None and scope != shown.scope:
+                    raise InvalidValue(
+                        "scope_is_for_life", "scope", f"scope: this {type_name} lives in {shown.scope!r} for life"
+                    )
+                changed = {name: value for name, value in fields.items() if not _holds(shown, name, value)}
+                return self._update(resource_type, resource_id, changed, confirmed, pending, shown)
+            home = scope or resource_type.scope_of(resource_id, fields)
+            if home is None or not valid_scope(home):
+                raise InvalidValue(
+                    "missing_scope", "scope", f"scope: where this {type_name} belongs cannot be told; name a scope"
+                )
+            resource_type.check_create(resource_id, home, fields)
+            return Draft(home, type_name, resource_id, Op.CREATE, 0, fields)
+
+        return await self._make(draft, group)
+
+    async def update(
+        self, type_name: str, resource_id: str, raw: Mapping[str, JsonValue], group: GroupDraft | None
+    ) -> Draft:
+        """Set fields of a resource that is shown; raises `NotHere` or `InvalidValue` before anything is queued."""
+        resource_type = self._replica.type(type_name)
+        fields = clean_fields(dict(raw))
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look((type_name, resource_id), group)
+            living = _living(shown, type_name, resource_id)
+            return self._update(resource_type, resource_id, fields, confirmed, pending, living)
+
+        return await self._make(draft, group)
+
+    async def delete(self, type_name: str, resource_id: str, group: GroupDraft | None) -> Draft:
+        """Delete a resource that is shown; raises `NotHere`."""
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look((type_name, resource_id), group)
+            living = _living(shown, type_name, resource_id)
+            base = base_of(confirmed, pending, living, None)
+            return Draft(living.scope, type_name, resource_id, Op.DELETE, base, {})
+
+        return await self._make(draft, group)
+
+    async def commit_group(self, group: GroupDraft, limits: Limits) -> None:
+        """Make everything drafted in the group a change, in one local commit; raises `Unfit` if it is too large."""
+
+        async def commit() -> None:
+            if len(group.drafts) > limits.max_changes:
+                raise Unfit(
+                    f"a group of {len(group.drafts)} changes is more than the server takes at once "
+                    f"({limits.max_changes}); nothing of it was done, divide it"
+                )
+            if group.drafts:
+                await self._queue(group.drafts, group.name if len(group.drafts) > 1 else None)
+            group.done = True
+
+        await self._replica.write(commit)
+
+    def _update(
+        self,
+        resource_type: ResourceType,
+        resource_id: str,
+        fields: Mapping[str, JsonValue],
+        confirmed: State | None,
+        pending: list[Pending],
+        shown: State,
+    ) -> Draft:
+        resource_type.check_update(shown.scope, fields)
+        if resource_type.rule.whole_record:
+            fields = {**shown.fields, **fields}
+        base = base_of(confirmed, pending, shown, fields)
+        return Draft(shown.scope, resource_type.name, resource_id, Op.UPDATE, base, fields)
+
+    async def _make(self, draft: Callable[[], Awaitable[Draft]], group: GroupDraft | None) -> Draft:
+        made: list[Draft] = []
+
+        async def commit() -> None:
+            made.append(await draft())
+            if group is None:
+                await self._queue(made, None)
+            elif group.done:
+                raise Unfit("this group has ended; open another one")
+            else:
+                group.drafts.append(made[0])
+
+        await self._replica.write(commit)
+        return made[0]
+
+    async def _queue(self, drafts: Sequence[Draft], group: str | None) -> None:
+        """Number, stamp and keep changes: the one local commit of a put."""
+        replica = self._replica
+        entries: list[Entry] = []
+        for index, draft in enumerate(drafts):
+            change = draft.change(
+                replica.id, replica.row.next_n + index, replica.clock.tick(), group, replica.app.version
+            )
+            entries.append(Entry.of(replica.next_seq + index, change, replica.clock.device_ms()))
+        row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(entries)))
+        new_scopes = replica.to_follow({draft.scope for draft in drafts})
+        async with replica.store.transaction():
+            await replica.store.add_changes(entry.row() for entry in entries)
+            await replica.store.save_replica(row)
+            for scope in new_scopes:
+                await replica.store.save_scope(scope)
+        replica.row = row
+        replica.next_seq += len(entries)
+        replica.scopes.update({scope.name: scope for scope in new_scopes})
+        for draft, entry in zip(drafts, entries, strict=True):
+            draft.entry = entry
+            replica.outbox.add(entry)
+
+
+def _living(shown: State | None, type_name: str, resource_id: str) -> State:
+    if shown is None:
+        raise NotHere(f"there is no {type_name} {resource_id!r} in this replica")
+    if shown.deleted is not None:
+        raise NotHere(f"the {type_name} {resource_id!r} was deleted")
+    return shown
+
+
+def _holds(shown: State, name: str, value: JsonValue) -> bool:
+    # True == 1 in Python, but not in JSON.
+    return name in shown.fields and json.dumps(shown.fields[name], sort_keys=True) == json.dumps(value, sort_keys=True)

@@ -1,0 +1,106 @@
+"""Settlement: the answers to a push, into the local file, in one local commit each.
+
+What has an effect stays in the view until the confirmed state holds it (law 4); what has none leaves it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from client_sdk.messages import PushReply
+from client_sdk.numbering import Numbering
+from client_sdk.outbox import Entry, encode_result
+from client_sdk.rebase import is_included
+from client_sdk.renumbering import after_reuse
+from client_sdk.replica import Replica
+from client_sdk.shown_changes import ShownChanges
+from conflict_rules import Kind, Outcome
+
+__all__ = ["Settlement"]
+
+log = logging.getLogger(__name__)
+
+
+class Settlement:
+    """Of one replica. `on_outcome(seq, outcome)` is told of each outcome once it is in the file."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        numbering: Numbering,
+        shown: ShownChanges,
+        on_outcome: Callable[[int, Outcome], None],
+    ) -> None:
+        self._replica = replica
+        self._numbering = numbering
+        self._shown = shown
+        self._on_outcome = on_outcome
+
+    async def settle(self, sent: Sequence[Entry], reply: PushReply) -> bool:
+        """Take in the answers to `sent`; returns whether anything moved on, so that sending again makes sense."""
+        replica = self._replica
+        by_n = {entry.change.n: entry for entry in sent}
+        moved = False
+
+        async def commit() -> None:
+            nonlocal moved
+            answered = [(by_n[answer.n], answer) for answer in reply.answers if answer.n in by_n]
+            anew = after_reuse(answered, reply.settled, replica.outbox.waiting())
+            other_numbers = {entry.seq for entry in anew}
+            outcomes: list[tuple[Entry, Outcome]] = []
+            for entry, answer in answered:
+                if answer.outcome.kind is Kind.RETRY_LATER:
+                    # Not settled, and known not to be.
+                    entry.sent = False
+                elif entry.seq not in other_numbers:
+                    outcomes.append((entry, answer.outcome))
+            await self._save_outcomes(outcomes)
+            if anew:
+                await self._numbering.make_anew(anew, keep_base=True)
+            else:
+                await self._numbering.leave_taken(sent[0].change.replica, reply.settled)
+            expected = next((answer.expected for _, answer in answered if answer.expected is not None), None)
+            went_on = expected is not None and await self._numbering.go_on_from(sent[0].change.replica, expected)
+            moved = bool(outcomes or anew or went_on)
+
+        await replica.write(commit)
+        return moved
+
+    async def reject(self, entries: Sequence[Entry], code: str, message: str) -> None:
+        """Changes that the server would not even read, and whose numbers are settled by now: kept, with the reason."""
+        outcome = Outcome(Kind.REJECTED, 0, code, message)
+
+        async def commit() -> None:
+            await self._save_outcomes([(entry, outcome) for entry in entries])
+
+        await self._replica.write(commit)
+
+    async def _save_outcomes(self, outcomes: Sequence[tuple[Entry, Outcome]]) -> None:
+        replica = self._replica
+        if not outcomes:
+            return
+
+        def still_shown(entry: Entry, outcome: Outcome) -> bool:
+            # Invariant: what has no effect leaves the view at once; what has one, when the confirmed state holds it.
+            row = replica.scopes.get(entry.change.scope)
+            included = row is None or is_included(entry.change, outcome, row.version, {})
+            return entry.shown and outcome.kind.took_effect and not included
+
+        keys = {entry.key for entry, _ in outcomes}
+        before = await self._shown.look(keys)
+        async with replica.store.transaction():
+            await replica.store.settle(
+                (entry.seq, encode_result(entry.change.n, outcome), outcome.kind.value, still_shown(entry, outcome))
+                for entry, outcome in outcomes
+            )
+            await replica.store.forget_old_outcomes()
+        for entry, outcome in outcomes:
+            entry.shown = still_shown(entry, outcome)
+            entry.outcome = outcome
+            replica.outbox.tidy(entry.seq)
+            if outcome.kind is Kind.REJECTED:
+                replica.rejected_count += 1
+                log.warning("change %d was rejected: %s", entry.change.n, outcome.message)
+            self._on_outcome(entry.seq, outcome)
+        await self._shown.tell(before)
