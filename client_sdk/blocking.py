@@ -1,0 +1,187 @@
+"""The client for scripts that block: the same words, without `await`.
+
+from client_sdk.blocking import Client
+
+with Client("http://127.0.0.1:8000", replica="script.db", scopes=["main"]) as client:
+    notes = client.collection("note", scope="main")
+    notes.put({"text": "from a script"})
+    client.synced(timeout_s=30)
+
+Everything happens in the asynchronous client, on an event loop in a thread of its own; here stands only a table of what
+is forwarded to it. Several threads may share one client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from client_sdk import client as asynchronous
+from client_sdk import collections, handles, watch
+from client_sdk.portal import Calls, Facade, Portal, Reads, Waits
+from client_sdk.watch import WatchDelta
+from syncd.app import Resource
+
+__all__ = ["ChangeHandle", "Client", "Collection", "DictCollection", "Watch"]
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Resource)
+
+
+class ChangeHandle(Facade):
+    """One change made here; see `client_sdk.ChangeHandle`."""
+
+    change = Reads(handles.ChangeHandle.change)
+    n = Reads(handles.ChangeHandle.n)
+    replica = Reads(handles.ChangeHandle.replica)
+    id = Reads(handles.ChangeHandle.id)
+    settled = Reads(handles.ChangeHandle.settled)
+    outcome = Waits(handles.ChangeHandle.outcome)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Watch(Facade):
+    """What changes in the view of a scope through the network: `for delta in watch`; ends when the client closes."""
+
+    _inner: watch.Watch
+
+    @property
+    def scope(self) -> str:
+        """What is watched."""
+        return self._inner.scope
+
+    def __iter__(self) -> Iterator[WatchDelta]:
+        return self
+
+    def __next__(self) -> WatchDelta:
+        async def following() -> WatchDelta | None:
+            return await anext(self._inner, None)
+
+        delta = self._portal.wait(following)
+        if delta is None:
+            raise StopIteration
+        return delta
+
+
+class _Makes(Waits[P, ChangeHandle]):
+    """A method that makes a change; returns its handle."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Any]) -> None:
+        super().__init__(method)
+
+    @overload
+    def __get__(self, facade: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, facade: Facade, owner: type) -> Callable[P, ChangeHandle]: ...
+    def __get__(self, facade: Facade | None, owner: type) -> Self | Callable[P, ChangeHandle]:
+        if facade is None:
+            return self
+        make = super().__get__(facade, owner)
+        return lambda *args, **kwargs: ChangeHandle(facade._portal, make(*args, **kwargs))
+
+
+class _Collection(Facade):
+    delete = _Makes(collections.DictCollection.delete)
+    update = _Makes(collections.DictCollection.update)
+
+
+class Collection(_Collection, Generic[R]):
+    """Resources of one declared type; see `client_sdk.Collection`."""
+
+    put = _Makes(collections.Collection[R].put)
+    get = Waits(collections.Collection[R].get)
+    all = Waits(collections.Collection[R].all)
+
+
+class DictCollection(_Collection):
+    """Resources of one type as dicts; see `client_sdk.DictCollection`."""
+
+    put = _Makes(collections.DictCollection.put)
+    get = Waits(collections.DictCollection.get)
+    all = Waits(collections.DictCollection.all)
+
+
+def _same_arguments(
+    constructor: Callable[Concatenate[Any, P], None],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Client, P], None]]:
+    return lambda function: function
+
+
+class Client(Facade):
+    """One replica: `with Client("http://…", replica="script.db") as client`; see `client_sdk.Client`."""
+
+    _inner: asynchronous.Client
+
+    @_same_arguments(asynchronous.Client.__init__)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(Portal(), asynchronous.Client(*args, **kwargs))
+
+    def __enter__(self) -> Self:
+        self._portal.open()
+        try:
+            self._portal.wait(self._inner.__aenter__)
+        except BaseException:
+            self._portal.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop syncing and let go of the file; what waits is sent by whoever opens it next. May be called twice."""
+        if self._portal.opened:
+            self._portal.wait(self._inner.close)
+            self._portal.close()
+
+    @overload
+    def collection(self, type_: type[R]) -> Collection[R]: ...
+
+    @overload
+    def collection(self, type_: str, *, scope: str | None = None) -> DictCollection: ...
+
+    def collection(self, type_: type[R] | str, *, scope: str | None = None) -> Collection[R] | DictCollection:
+        """The resources of a declared type, or of a type by its name (as dicts, new ones in `scope`).
+
+        Raises `Unfit`, or `syncd.errors.AppError`, if the app has no such type.
+        """
+        if isinstance(type_, str):
+            named = type_
+            return DictCollection(self._portal, self._portal.call(lambda: self._inner.collection(named, scope=scope)))
+        return Collection(self._portal, self._portal.call(lambda: self._inner.collection(type_)))
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """What this thread puts, updates and deletes inside becomes one all-or-nothing group."""
+        with self._portal.within(self._inner.group()):
+            yield
+
+    def watch(self, scope: str) -> Watch:
+        """What changes in the view of a scope through the network, from now until the client closes."""
+        return Watch(self._portal, self._portal.call(lambda: self._inner.watch(scope)))
+
+    def change(self, n: int, replica_id: str | None = None) -> ChangeHandle:
+        """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
+        return ChangeHandle(self._portal, self._portal.wait(lambda: self._inner.change(n, replica_id)))
+
+    replica_id = Reads(asynchronous.Client.replica_id)
+    scopes = Reads(asynchronous.Client.scopes)
+    status = Reads(asynchronous.Client.status)
+
+    dismiss = Waits(asynchronous.Client.dismiss)
+    follow = Waits(asynchronous.Client.follow)
+    nudge = Calls(asynchronous.Client.nudge)
+    outbox = Calls(asynchronous.Client.outbox)
+    pause = Waits(asynchronous.Client.pause)
+    rejected = Waits(asynchronous.Client.rejected)
+    resume = Waits(asynchronous.Client.resume)
+    set_token = Calls(asynchronous.Client.set_token)
+    synced = Waits(asynchronous.Client.synced)
+    unfollow = Waits(asynchronous.Client.unfollow)
+    view = Waits(asynchronous.Client.view)
