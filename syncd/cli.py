@@ -1,4 +1,4 @@
-"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`.
+"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`; more in cli_look.py and cli_data.py.
 
 Exit codes: 0, all went well; 1, it could not be done or a check failed; 2, wrong usage, settings or app.
 Everything heavy is imported inside of the commands, so that `syncd --help` is quick.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd import __version__
+from syncd.cli_data import data
+from syncd.cli_look import look
+from syncd.cli_shared import FAILED, DatabaseOption, JsonOption, errors_as_exit_codes, settings_from
 
 if TYPE_CHECKING:
     from syncd.app import App
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from syncd.wiring import Server
 
 __all__ = ["main"]
-
-FAILED = 1
-WRONG = 2
 
 cli = typer.Typer(
     name="syncd",
@@ -38,11 +37,8 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DatabaseOption = Annotated[
-    Path | None,
-    typer.Option("--database", "-d", help="The SQLite file (SYNCD_DATABASE; ./syncd.db).", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object per line.")]
+cli.add_typer(look)
+cli.add_typer(data)
 
 
 def main() -> None:
@@ -99,8 +95,8 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Start the server, and run it until Ctrl-C or SIGTERM."""
-    with _errors_as_exit_codes(as_json):
-        settings = _settings(host=host, port=port, database=database)
+    with errors_as_exit_codes(as_json):
+        settings = settings_from(host=host, port=port, database=database)
         _configure_logging(settings, as_json)
         _run(_serve(settings, _load(app), as_json))
 
@@ -124,8 +120,8 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring the database to the newest schema; `serve` does the same when it starts."""
-    with _errors_as_exit_codes(as_json):
-        settings = _settings(database=database)
+    with errors_as_exit_codes(as_json):
+        settings = settings_from(database=database)
         _configure_logging(settings, as_json)
         _migrate(settings.database, check=check, as_json=as_json)
 
@@ -163,7 +159,7 @@ def demo(
     from syncd.demo.main import run_demo
     from syncd.demo.run import Options
 
-    with _errors_as_exit_codes(as_json):
+    with errors_as_exit_codes(as_json):
         options = Options(match=match, keep=keep, minute_ms=pace, deadline_s=deadline)
         if server_command is not None:
             options = replace(options, server_command=tuple(shlex.split(server_command)))
@@ -273,25 +269,6 @@ def _migrate(database: Path, *, check: bool, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _settings(**given: object) -> Settings:
-    """Settings from the command line, then the environment."""
-    from pydantic import ValidationError
-
-    from syncd.errors import SettingsError
-    from syncd.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as invalid:
-        first = invalid.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise SettingsError(
-            f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}",
-            hint=f"Set SYNCD_{name.upper()}, or the option --{name.replace('_', '-')}, to another value.",
-            field=name,
-        ) from None
-
-
 def _load(name: str | None) -> App:
     from syncd.app import load_app, open_app
 
@@ -302,24 +279,3 @@ def _configure_logging(settings: Settings, as_json: bool) -> None:
     from syncd.logs import configure_logging
 
     configure_logging(settings.log_level, json=True if as_json else None)
-
-
-@contextmanager
-def _errors_as_exit_codes(as_json: bool) -> Iterator[None]:
-    """A failure with a name is a sentence and a hint on standard error, not a traceback."""
-    from syncd.errors import AppError, SettingsError, SyncdError
-
-    try:
-        yield
-    except SyncdError as error:
-        _fail(error, WRONG if isinstance(error, (SettingsError, AppError)) else FAILED, as_json)
-
-
-def _fail(error: Any, exit_code: int, as_json: bool) -> NoReturn:
-    if as_json:
-        facts = {"event": "failed", "code": error.problem_code, "message": error.message, "hint": error.hint}
-        sys.stdout.write(json.dumps(facts) + "\n")
-    else:
-        typer.secho(f"syncd: {error.message}", err=True, fg="red")
-        typer.echo(error.hint, err=True)
-    raise typer.Exit(exit_code)

@@ -8,6 +8,7 @@ A change that loses or is refused is an outcome, not an exception; an exception 
       StoreError       StoreUnavailable, StoreCorrupt, SchemaTooNew: the driver's exception stays as __cause__
       AppError         the app module cannot be loaded or declares something impossible
       SettingsError    the server cannot start as it was asked to
+      CommandError     a command of the command line could not be done
       ShuttingDown     the server is closing; another try in a moment will be answered
 """
 
@@ -18,6 +19,7 @@ from typing import ClassVar
 __all__ = [
     "AccessError",
     "AppError",
+    "CommandError",
     "Forbidden",
     "InvalidMessage",
     "RequestError",
@@ -154,6 +156,13 @@ class SettingsError(SyncdError):
 
     code = "invalid_settings"
     default_hint = "See 'syncd serve --help'."
+
+
+class CommandError(SyncdError):
+    """A command of the command line could not be done; nobody hears of it over the network."""
+
+    code = "command_failed"
+    default_hint = "See the command's --help."
 
 
 class ShuttingDown(SyncdError):

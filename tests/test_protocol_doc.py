@@ -43,7 +43,7 @@ def same_shape(shown: Any, real: Any) -> None:
 def codes_in_the_source() -> set[str]:
     return {
         code
-        for package in ("conflict_rules", "syncd/api", "syncd/app", "syncd/engine", "syncd/store")
+        for package in ("conflict_rules", "syncd/api", "syncd/app", "syncd/commands", "syncd/engine", "syncd/store")
         for path in (ROOT / package).rglob("*.py")
         for code in codes_in(ast.parse(path.read_text(encoding="utf-8")))
     } | set(codes_in(ast.parse((ROOT / "syncd" / "errors.py").read_text(encoding="utf-8"))))

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from syncd.errors import SettingsError
 
 __all__ = ["lock_database"]
+
+_PATIENCE_S: Final = 0.2
+"""For whoever only looks whether it is taken (`sqlite_in_use`) to have looked."""
 
 
 def lock_database(path: Path) -> sqlite3.Connection:
@@ -21,7 +25,7 @@ def lock_database(path: Path) -> sqlite3.Connection:
     """
     lock: sqlite3.Connection | None = None
     try:
-        lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
+        lock = sqlite3.connect(f"{path}-lock", timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as error:
         if lock is not None:

@@ -1,0 +1,209 @@
+"""`syncd status`: what a database holds, or what a running server says of itself. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from syncd.commands.database import current_database
+from syncd.commands.figures import age_text, counted, duration_text, printable, size_text
+from syncd.commands.output import Output
+from syncd.commands.remote import RemoteServer, look_at
+from syncd.store.migrate import head_revision
+from syncd.store.sqlite_in_use import InUse, in_use
+from syncd.store.sqlite_readonly import one_moment
+from syncd.store.sqlite_summary import (
+    Counts,
+    RejectedChange,
+    ReplicaSummary,
+    ScopeSummary,
+    read_counts,
+    read_rejected,
+    read_replicas,
+    read_scopes,
+)
+
+__all__ = ["status_of_database", "status_of_server"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """All that is told of a database, as of one moment."""
+
+    database: Path
+    schema: str
+    file_bytes: int
+    log_bytes: int
+    user: InUse | None
+    counts: Counts
+    scopes: list[ScopeSummary]
+    replicas: list[ReplicaSummary]
+    rejected: list[RejectedChange]
+
+
+def status_of_database(database: Path, output: Output, *, top: int, rejected: int) -> int:
+    """Tell what is in the file, whether a server is using it or not; 0.
+
+    `top`: how many scopes and replicas to list, 0 for all. `rejected`: how many of the newest rejected changes.
+    """
+    status = _read(database, top or -1, rejected)
+    if output.as_json:
+        output.fact("status", **_facts(status))
+    else:
+        output.show(*_picture(status, time.time_ns() // 1_000_000))
+    return 0
+
+
+async def status_of_server(url: str, token: str | None, output: Output) -> int:
+    """Tell what the server at `url` says of itself; 0, or 1 if it is not ready."""
+    server = await look_at(url, token)
+    if output.as_json:
+        output.fact("status", ready=server.trouble is None, **asdict(server))
+    else:
+        output.show(_server_picture(server))
+    return 0 if server.trouble is None else 1
+
+
+def _read(database: Path, top: int, rejected: int) -> _Status:
+    database = current_database(database)
+    with one_moment(database) as connection:
+        log = Path(f"{database}-wal")
+        return _Status(
+            database,
+            head_revision(),
+            database.stat().st_size,
+            log.stat().st_size if log.exists() else 0,
+            in_use(database),
+            read_counts(connection),
+            list(read_scopes(connection, top)),
+            list(read_replicas(connection, top)),
+            list(read_rejected(connection, rejected)) if rejected else [],
+        )
+
+
+def _facts(status: _Status) -> dict[str, object]:
+    return {
+        "database": str(status.database),
+        "schema": status.schema,
+        "file_bytes": status.file_bytes,
+        "log_bytes": status.log_bytes,
+        "in_use": status.user is not None,
+        "pid": None if status.user is None else status.user.pid,
+        "incarnation": status.counts.incarnation,
+        "counts": {name: value for name, value in asdict(status.counts).items() if name != "incarnation"},
+        "scopes": [asdict(scope) for scope in status.scopes],
+        "replicas": [asdict(replica) for replica in status.replicas],
+        "rejected": [_rejected_facts(change) for change in status.rejected],
+    }
+
+
+def _rejected_facts(change: RejectedChange) -> dict[str, object]:
+    return {**asdict(change), "change": json.loads(change.change), "outcome": json.loads(change.outcome)}
+
+
+def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
+    counts = status.counts
+    facts = {
+        "database": f"{status.database}, {size_text(status.file_bytes)} and {size_text(status.log_bytes)} of log",
+        "server": _user(status.user),
+        "schema": status.schema,
+        "incarnation": f"{counts.incarnation}, {age_text(counts.incarnation_since_ms, now_ms)}, "
+        f"of {counted(counts.incarnations, 'start')}",
+        "resources": f"{counts.resources:,}, and {counted(counts.tombstones, 'tombstone')}, "
+        f"in {counted(counts.scopes, 'scope')}",
+        "changes": f"{counts.changes:,} settled, {counts.rejected:,} of them rejected, "
+        f"the last {age_text(counts.last_change_at_ms, now_ms)}",
+        "replicas": f"{counts.replicas:,}",
+    }
+    parts: list[RenderableType] = [_grid(facts)]
+    if status.scopes:
+        parts.append(_scopes_table(status))
+    if status.replicas:
+        parts.append(_replicas_table(status, now_ms))
+    parts.extend(_rejected_line(change, now_ms) for change in status.rejected)
+    return parts
+
+
+def _scopes_table(status: _Status) -> Table:
+    table = _table(f"Scopes, the largest {len(status.scopes):,} of {status.counts.scopes:,}")
+    for name in ("scope", "version", "resources", "tombstones", "size"):
+        table.add_column(name, justify="left" if name == "scope" else "right", overflow="fold")
+    for scope in status.scopes:
+        table.add_row(
+            scope.name,
+            f"{scope.version:,}",
+            f"{scope.resources:,}",
+            f"{scope.tombstones:,}",
+            size_text(scope.bytes),
+        )
+    return table
+
+
+def _replicas_table(status: _Status, now_ms: int) -> Table:
+    table = _table(f"Replicas, the last seen {len(status.replicas):,} of {status.counts.replicas:,}")
+    for name in ("replica", "settled", "rejected", "last seen", "clock"):
+        table.add_column(name, justify="right" if name in ("settled", "rejected") else "left", overflow="fold")
+    for replica in status.replicas:
+        ahead = replica.clock_ahead_ms
+        table.add_row(
+            replica.id,
+            f"{replica.settled:,}",
+            f"{replica.rejected:,}",
+            age_text(replica.seen_at_ms, now_ms),
+            Text(f"{duration_text(ahead)} ahead", "yellow") if ahead else "",
+        )
+    return table
+
+
+def _rejected_line(change: RejectedChange, now_ms: int) -> Text:
+    outcome = json.loads(change.outcome)
+    what = f"{change.type} {change.id} in {change.scope}" if change.type else "a change that cannot be read"
+    line = Text(f"rejected {age_text(change.at_ms, now_ms)}: ", "yellow")
+    line.append(f"{change.replica} #{change.n}, {what}: ")
+    return line.append(printable(f"{outcome.get('message', '')} ({outcome.get('code', 'no code')})"))
+
+
+def _server_picture(server: RemoteServer) -> RenderableType:
+    return _grid(
+        {
+            "server": f"{server.url}, syncd {server.version}, answers in {server.round_trip_ms} ms",
+            "app": f"{server.app}, version {server.app_version}",
+            "health": "ready" if server.trouble is None else f"not ready: {server.trouble}",
+            "clock": _offset(server.clock_offset_ms, server.round_trip_ms),
+            "limits": ", ".join(f"{name} {value:,}" for name, value in server.limits.items()),
+        }
+    )
+
+
+def _offset(offset_ms: int, round_trip_ms: int) -> str:
+    if abs(offset_ms) <= max(1000, round_trip_ms):
+        return "as this machine's"
+    return f"{duration_text(abs(offset_ms))} {'ahead of' if offset_ms > 0 else 'behind'} this machine's"
+
+
+def _user(user: InUse | None) -> str:
+    if user is None:
+        return "none is using it"
+    return "one is using it" if user.pid is None else f"process {user.pid} is using it"
+
+
+def _grid(facts: Mapping[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, text in facts.items():
+        table.add_row(name, Text(text))
+    return table
+
+
+def _table(title: str) -> Table:
+    from rich import box
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
