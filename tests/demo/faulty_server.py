@@ -139,5 +139,6 @@ FAULTS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()
-    sys.argv.insert(1, "serve")
+    if sys.argv[1:2] != ["serve"]:
+        sys.argv.insert(1, "serve")
     main()
