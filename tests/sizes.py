@@ -16,20 +16,22 @@ __all__ = ["FULL", "QUICK", "SIZES", "Sizes"]
 class Sizes:
     """One profile.
 
-    `property_examples`: histories or values that hypothesis tries per property. `crash_kills`: how often the server
+    `property_examples`: histories or values that hypothesis tries per property. `engine_histories`: how many are
+    played against a whole engine on a file. `crash_kills`: how often the server
     is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
     recorded matches the demo plays.
     """
 
     name: str
     property_examples: int
+    engine_histories: int = 20
     crash_kills: int = 50
     crash_clients: int = 16
     demo_matches: int = 10
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
-FULL: Final = Sizes("full", property_examples=10_000, demo_matches=128)
+FULL: Final = Sizes("full", property_examples=10_000, engine_histories=1000, demo_matches=128)
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
 
