@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -24,6 +25,9 @@ from syncd.store.protocol import Store
 __all__ = ["Connection", "Standing", "Watcher"]
 
 log = structlog.get_logger(__name__)
+
+_MAX_DELTAS: Final = 64
+"""Of one scope that wait in memory; each is a commit, and as a rule a tick later it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,8 @@ class Watcher:
     def offer(self, delta: Delta) -> None:
         """Keep a delta that was just committed here until the bus says that its scope has moved on."""
         topic = self._topics.get(delta.scope)
-        if topic is not None:
+        # Invariant 9: more is not kept while the store is slow to be read; what is missing is read from it as well.
+        if topic is not None and len(topic.deltas) < _MAX_DELTAS:
             topic.deltas.append(delta)
 
     async def close(self) -> None:
@@ -164,7 +169,9 @@ class Watcher:
                 head = (await snapshot.heads([scope]))[scope]
         except SyncdError as failure:
             log.warning("delta_not_read", scope=scope, reason=failure.message)
-            topic.sent = topic.latest
+            # Whoever pulls gets what waits here too; the next news reads on from where the frames had come.
+            topic.latest = sent
+            topic.deltas.clear()
             for connection in topic.connections:
                 connection.tell_to_pull([scope])
             return

@@ -199,3 +199,42 @@ async def test_a_commit_made_while_the_store_is_read_in_vain_is_sent_all_the_sam
     await engine.replica("a").create("x", v=1)
     go_on.set()
     assert (await next_frame(connection))["after"] == cursor
+
+
+async def test_after_news_that_could_not_be_read_the_next_commit_is_sent(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus told of more than there is, and the store failed: what comes is below that, and goes out all the same."""
+    connection, _ = await watching(engine)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.store, "snapshot", _unavailable)
+        engine.bus.publish("main", 7)
+        assert (await next_frame(connection))["type"] == "pull"
+    await engine.replica("a").create("x", v=1)
+    assert (await next_frame(connection))["type"] == "delta"
+
+
+async def test_commits_beyond_what_is_kept_in_memory_come_from_the_store(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9: a store that is slow to be read costs bounded memory; nothing is skipped for it."""
+    connection, cursor = await watching(engine)
+    moment = engine.store.snapshot
+    go_on = asyncio.Event()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Snapshot]:
+        await go_on.wait()
+        async with moment() as snapshot:
+            yield snapshot
+
+    monkeypatch.setattr(engine.store, "snapshot", slow)
+    engine.bus.publish("main", 500)
+    a = engine.replica("a")
+    for i in range(100):
+        await a.create(f"r{i}", v=i)
+    go_on.set()
+    frame = await next_frame(connection)
+    assert (frame["after"], len(frame["entries"])) == (cursor, 100)
+    await a.create("later", v=1)
+    assert (await next_frame(connection))["after"] == frame["upto"]
