@@ -36,7 +36,8 @@ def configure_logging(level: str = "info", *, json: bool | None = None, stream: 
     renderer: tuple[Processor, ...] = (
         (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
         if as_json
-        else (structlog.dev.ConsoleRenderer(colors=stream.isatty()),)
+        # Without local variables: they hold what is never logged.
+        else (structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback),)
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(
         20.0, gt=0, description="between the pings of a live socket; half as long for the answer"
     )
+    comment_s: float = Field(15.0, gt=0, description="how long an event stream may say nothing before it shows a sign")
     shutdown_timeout_s: float = Field(1.0, gt=0, description="how long requests may go on after SIGTERM")
 
     max_changes: int = Field(_LIMITS.max_changes, ge=1, description="changes in one push")

@@ -20,6 +20,7 @@ from syncd.api.body import BodyReader
 from syncd.api.health import HealthRoutes
 from syncd.api.live import LiveRoute
 from syncd.api.sockets import Sockets
+from syncd.api.stream import StreamRoute
 from syncd.api.sync import SyncRoutes
 from syncd.app import App
 from syncd.bus.local import LocalBus
@@ -109,6 +110,15 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             now_ms=server.now_ms,
             hello_timeout_s=settings.hello_timeout_s,
             heartbeat_s=settings.heartbeat_s,
+        ),
+        stream=StreamRoute(
+            watcher=server.watcher,
+            access=server.access,
+            limits=server.limits,
+            sockets=server.sockets,
+            now_ms=server.now_ms,
+            comment_s=settings.comment_s,
+            patience_s=settings.heartbeat_s,
         ),
         health=HealthRoutes(store=server.store, app=server.app),
     )

@@ -54,6 +54,22 @@ def test_an_exception_stays_within_its_line() -> None:
     assert "ZeroDivisionError" in str(line["exception"])
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_exception_shows_no_local_variables(as_json: bool) -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream, json=as_json)
+
+    def fail(token: str) -> None:
+        raise ZeroDivisionError
+
+    try:
+        fail("the-" + "token")
+    except ZeroDivisionError:
+        structlog.get_logger("syncd").exception("unexpected_failure")
+    assert "ZeroDivisionError" in stream.getvalue()
+    assert "the-token" not in stream.getvalue()
+
+
 def test_what_is_below_the_level_is_not_logged() -> None:
     stream = io.StringIO()
     configure_logging("warning", stream=stream)

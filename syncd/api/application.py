@@ -9,19 +9,24 @@ from syncd.api.compression import compression_middleware
 from syncd.api.health import HealthRoutes
 from syncd.api.live import LiveRoute
 from syncd.api.middlewares import access_middleware, problem_middleware
+from syncd.api.stream import StreamRoute
 from syncd.api.sync import SyncRoutes
 
 __all__ = ["make_application"]
 
 
-def make_application(*, access: Access, sync: SyncRoutes, live: LiveRoute, health: HealthRoutes) -> web.Application:
-    """Join the routes; the sockets are closed when the application shuts down."""
+def make_application(
+    *, access: Access, sync: SyncRoutes, live: LiveRoute, stream: StreamRoute, health: HealthRoutes
+) -> web.Application:
+    """Join the routes; sockets and streams are closed when the application shuts down."""
     open_routes = [
         web.get("/", health.about),
         web.get("/health/live", health.alive),
         web.get("/health/ready", health.ready),
         # Its token comes with the first frame, since browsers cannot send it earlier.
         web.get("/sync/v1/live", live.live),
+        # Its token may be in the URL, for the same reason. No HEAD: it would never end.
+        web.get("/sync/v1/stream", stream.stream, allow_head=False),
     ]
     routes = [web.post("/sync/v1/push", sync.push), web.post("/sync/v1/pull", sync.pull)]
     application = web.Application(

@@ -37,6 +37,7 @@ class HealthRoutes:
                 "push": "POST /sync/v1/push",
                 "pull": "POST /sync/v1/pull",
                 "live": "GET /sync/v1/live (WebSocket)",
+                "stream": "GET /sync/v1/stream (Server-Sent Events)",
                 "health": ["GET /health/live", "GET /health/ready"],
             }
         )

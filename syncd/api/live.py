@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -71,7 +72,8 @@ class LiveRoute:
                 code="upgrade_required",
                 hint="Connect with a WebSocket library (RFC 6455).",
             )
-        with self.sockets.holding(socket, request):
+        goodbye = partial(close_socket, socket, request, CloseCode.GOING_AWAY, "the server is closing")
+        with self.sockets.holding(goodbye):
             await socket.prepare(request)
             await _Session(self, socket, request).run()
         return socket

@@ -1,9 +1,9 @@
-"""The open sockets of one server, so that a shutdown can end them all at once: a restart takes a second."""
+"""The open sockets and streams of one server, so that a shutdown can end them all at once: a restart takes a second."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -16,37 +16,38 @@ __all__ = ["Sockets", "close_socket"]
 
 _CLOSE_S: Final = 0.5
 
+Close = Callable[[], Awaitable[None]]
+
 
 class Sockets:
-    """Every socket from before its handshake until its handler has ended."""
+    """Every socket and stream from before its handshake until its handler has ended."""
 
     def __init__(self) -> None:
-        self._open: dict[web.WebSocketResponse[bool], web.Request] = {}
+        self._open: dict[object, Close] = {}
         self._closing = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def holding(self, socket: web.WebSocketResponse[bool], request: web.Request) -> Iterator[None]:
-        """Count `socket` as open for the length of the block. Raises `ShuttingDown` once closing has begun."""
+    def holding(self, close: Close) -> Iterator[None]:
+        """Count one as open for the length of the block; `close` tells its peer that the server goes away.
+
+        Raises `ShuttingDown` once closing has begun.
+        """
         if self._closing:
             raise ShuttingDown("the server is closing")
-        self._open[socket] = request
+        held = object()
+        self._open[held] = close
         try:
             yield
         finally:
-            del self._open[socket]
+            del self._open[held]
 
     async def close_all(self) -> None:
         """Tell every peer that the server goes away, and take no more."""
         self._closing = True
-        await asyncio.gather(
-            *(
-                close_socket(socket, request, CloseCode.GOING_AWAY, "the server is closing")
-                for socket, request in tuple(self._open.items())
-            )
-        )
+        await asyncio.gather(*(close() for close in tuple(self._open.values())))
 
 
 async def close_socket(socket: web.WebSocketResponse[bool], request: web.Request, code: CloseCode, why: str) -> None:

@@ -6,8 +6,14 @@ Knows nothing of what the messages are about. Bytes are kept as they came.
 from __future__ import annotations
 
 import asyncio
+import sys
 import zlib
 from dataclasses import dataclass
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 __all__ = ["Message", "MessageError", "read_message"]
 
@@ -47,6 +53,8 @@ class Message:
             return self.body
         if coding in ("gzip", "deflate"):
             return zlib.decompress(self.body, wbits=zlib.MAX_WBITS | 32)
+        if coding == "zstd":
+            return zstd.decompress(self.body)
         raise MessageError(f"a content coding that this proxy does not read: {coding}")
 
 

@@ -231,6 +231,30 @@ async def test_more_scopes_than_allowed_are_refused_over_all_subscriptions(open_
     assert (await frame_of(socket))["type"] == "subscribed"
 
 
+async def test_one_socket_watches_two_hundred_scopes_that_come_and_go(api: Api) -> None:
+    scopes = [f"match:{n}" for n in range(200)]
+    socket = await welcome(api)
+    for start in range(0, 200, 50):
+        await socket.send_json({"type": "subscribe", "scopes": dict.fromkeys(scopes[start : start + 50])})
+        assert len((await frame_of(socket))["scopes"]) == 50
+    await api.push(*(create(n, f"a{n}", scope) for n, scope in enumerate(scopes, 1)))
+    assert {(await frame_of(socket))["scope"] for _ in scopes} == set(scopes)
+    await socket.send_json({"type": "subscribe", "scopes": {"match:200": None}})
+    assert (await frame_of(socket))["code"] == "too_large"
+    gone, kept = scopes[::2], scopes[1::2]
+    await socket.send_json({"type": "unsubscribe", "scopes": gone})
+    assert (await frame_of(socket))["scopes"] == gone
+    new = [f"cup:{n}" for n in range(100)]
+    await socket.send_json({"type": "subscribe", "scopes": dict.fromkeys(new)})
+    assert len((await frame_of(socket))["scopes"]) == 100
+    await api.push(*(create(200 + n, f"b{n}", scope) for n, scope in enumerate([*scopes, *new], 1)))
+    assert {(await frame_of(socket))["scope"] for _ in range(200)} == {*kept, *new}
+    # Nothing of what was left came in between or afterwards.
+    await socket.send_json({"type": "ping"})
+    assert await frame_of(socket) == {"type": "pong"}
+    assert len(api.server.watcher._topics) == 200
+
+
 async def test_a_socket_that_says_nothing_is_closed(open_api: OpenApi) -> None:
     api = await open_api(hello_timeout_s=0.05)
     socket = await api.http.ws_connect(LIVE)

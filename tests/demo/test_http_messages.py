@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import Callable
 
 import pytest
+from backports import zstd
 
 from syncd.demo.http_messages import MessageError, read_message
 
@@ -41,9 +43,10 @@ async def test_a_chunked_response_is_put_together_and_passed_on_as_it_came() -> 
     assert (message.raw, message.status, message.content()) == (raw, 200, b'{"a": 1}')
 
 
-async def test_a_compressed_body_can_be_looked_into() -> None:
-    body = gzip.compress(b"{}")
-    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+async def test_a_compressed_body_can_be_looked_into(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    body = compress(b"{}")
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     message = await read_message(stream(head + body))
 
