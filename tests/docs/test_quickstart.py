@@ -30,25 +30,31 @@ async def test_who_follows_the_page_sees_what_it_shows(tmp_path: Path) -> None:
     async with (
         opened_terminal(tmp_path, settings) as first,
         opened_terminal(tmp_path, settings | {"SYNCD_PORT": port}) as second,
+        opened_terminal(tmp_path, settings) as third,
     ):
-        printed = ""
+        printed = watched = ""
         for name, language, content in BLOCKS:
             text = content.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
             if language == "python":
                 (tmp_path / "kit" / name).write_text(text, encoding="utf-8")
             elif language == "text":
+                if text.startswith("Watching"):
+                    printed = watched + await third.read_until('packed_by="ben"')
                 assert as_printed(text, printed), f"the page shows\n{text}\nbut this is printed\n{printed}"
                 shown += 1
             elif "syncd serve" in text:
                 await second.type(text)
                 printed = await second.read_until("access")
+            elif "syncd tail" in text:
+                await third.type(text)
+                watched = await third.read_until("Watching")
             else:
                 printed = await first.run(text)
         used = await first.run("python -c 'import client_sdk, syncd; print(client_sdk.__file__, syncd.__file__)'")
         assert used.count(str(tmp_path / "kit" / ".venv")) == 2
         second.interrupt()
         await second.read_until("Closing")
-    assert shown >= 8
+    assert shown >= 9
 
 
 def test_the_page_installs_syncd_and_names_its_files() -> None:
