@@ -77,7 +77,7 @@ def _usage(name: str, command: Any) -> str:
 
 
 def _argument(parameter: Any) -> str:
-    word = (parameter.metavar or parameter.name).strip("[]").upper() + (" …" if parameter.nargs != 1 else "")
+    word = (parameter.metavar or parameter.name).strip("[].{}").upper() + (" …" if parameter.nargs != 1 else "")
     return word if parameter.required else f"[{word}]"
 
 
