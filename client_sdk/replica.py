@@ -1,4 +1,4 @@
-"""The local half of the SDK: one replica on one file. Makes changes and shows the view; knows of no network.
+"""The local half of the SDK: one replica on one file. Shows the view and orders what is written; knows of no network.
 
 Everything here works offline, and every write is one local commit. One lock orders readers and writers, so that the
 confirmed state in the file and the pending changes in memory are always read as of the same moment.

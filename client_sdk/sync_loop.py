@@ -59,7 +59,7 @@ class SyncLoop:
         self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: dict[str, str] = {}
-        self._live_backoff = Backoff(timing, dice)
+        self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live")}
         self._nudges = 0
         self.state = SyncState.OFFLINE
 
@@ -77,7 +77,7 @@ class SyncLoop:
         self._tasks = [
             asyncio.create_task(self._keep("push", self._push_ready, self._push.once), name="sync-push"),
             asyncio.create_task(self._keep("pull", self._pull_ready, self._pull.once), name="sync-pull"),
-            asyncio.create_task(self._keep("live", _at_once, self._live.once, self._live_backoff), name="sync-live"),
+            asyncio.create_task(self._keep("live", _at_once, self._live.once), name="sync-live"),
         ]
 
     async def stop(self) -> None:
@@ -94,7 +94,10 @@ class SyncLoop:
         self._errors.clear()
 
     def nudge(self) -> None:
-        """Something may have got better (a network, a token): try at once."""
+        """Something may have got better (a network, a token): try at once, and soon again if that fails."""
+        for backoff in self._backoffs.values():
+            # What failed before says nothing of now.
+            backoff.reset()
         self._nudges += 1
         self._pulse.beat()
 
@@ -122,9 +125,8 @@ class SyncLoop:
         name: str,
         ready: Callable[[], Awaitable[None]],
         once: Callable[[], Awaitable[None]],
-        backoff: Backoff | None = None,
     ) -> None:
-        backoff = backoff or Backoff(self._timing, self._dice)
+        backoff = self._backoffs[name]
         while True:
             await ready()
             try:
@@ -190,7 +192,7 @@ class SyncLoop:
         self._judge()
 
     def _live_reached(self) -> None:
-        self._live_backoff.reset()
+        self._backoffs["live"].reset()
         self._errors.pop("live", None)
         self._reached()
 

@@ -153,6 +153,20 @@ async def test_a_new_contact_with_the_server_ends_the_back_off_of_a_push(
     await until(lambda: client.status.pending == 0)
 
 
+async def test_a_failure_after_the_server_came_back_is_soon_made_good(
+    scripted: ScriptedServer, open_client: OpenClient
+) -> None:
+    """What failed while there was no signal does not lengthen the waits once there is one."""
+    slow = Timing(first_retry_s=0.01, longest_retry_s=600, timeout_s=5)
+    client = await open_client("phone", scripted.url, timing=slow)
+    await until(lambda: client.status.state is SyncState.LIVE)
+    await client.synced()
+    await _fail_until_backed_off(client, scripted)
+    scripted.answers["push"].extend([problem(500, "internal_error")] * 2)
+    await scripted.sockets[-1].close()
+    await until(lambda: client.status.pending == 0)
+
+
 async def test_a_connection_that_was_good_makes_the_next_wait_short_again(
     scripted: ScriptedServer, open_client: OpenClient
 ) -> None:
