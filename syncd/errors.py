@@ -80,7 +80,7 @@ class UnsupportedMedia(RequestError):
     """A content type or encoding that the server does not read."""
 
     code = "unsupported_media_type"
-    default_hint = "Send JSON with the header 'Content-Type: application/json', not compressed."
+    default_hint = "Send JSON as 'Content-Type: application/json', or MessagePack as application/msgpack."
 
 
 class TooLarge(RequestError):

@@ -82,6 +82,21 @@ async def test_the_push_of_the_page_is_answered_as_it_says(tmp_path: Path) -> No
         await the_frames_of_the_page_are_answered(socket, cursor)
 
 
+async def test_the_stream_of_the_page_begins_as_it_says(tmp_path: Path) -> None:
+    (path,) = re.findall(r"`GET (/sync/v1/stream\?.*?)`", PAGE)
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    async with running_server(tmp_path / "club.db") as server, ClientSession(server.url) as http:
+        await http.post("/sync/v1/push", json=PUSH)
+        cursor = (await (await http.post("/sync/v1/pull", json=PULL)).json())["scopes"]["match:9f"]["cursor"]
+        async with http.get(f"{path}&cursor={cursor}&cursor=") as stream:
+            events = [await stream.content.readuntil(b"\n\n") for _ in range(2)]
+            await http.post("/sync/v1/push", json={**PUSH, "changes": [{**PUSH["changes"][1], "n": 3, "base": 2}]})
+            events.append(await stream.content.readuntil(b"\n\n"))
+    told = b"".join(events).decode().rstrip("\n").split("\n")
+    for line, real in zip(shown.replace("3f0c9d", cursor.partition(".")[0]).splitlines(), told, strict=True):
+        assert re.fullmatch(".*".join(re.escape(part) for part in re.split("state, …|…", line)), real), (line, real)
+
+
 async def the_frames_of_the_page_are_answered(socket: ClientWebSocketResponse, cursor: str) -> None:
     rows = re.findall(r'^\| `({"type": "[a-z]+".*?})` \| `({"type": "([a-z]+)".*?})`', PAGE, re.MULTILINE)
     assert [name for _, _, name in rows] == ["welcome", "subscribed", "unsubscribed", "pong"]

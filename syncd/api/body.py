@@ -12,8 +12,6 @@ from syncd.errors import TooLarge, TooSlow, UnsupportedMedia
 
 __all__ = ["BodyReader"]
 
-_CONTENT_TYPE_HINT = "Send JSON as 'Content-Type: application/json', or MessagePack as application/msgpack."
-
 
 class BodyReader:
     """Reads bodies of at most `max_bytes`, unpacked too, that arrive within `timeout_s`."""
@@ -48,21 +46,17 @@ class BodyReader:
 
 def _format_of(request: web.Request) -> Format:
     if "Content-Type" not in request.headers:
-        raise UnsupportedMedia(
-            "the request does not say what its body is", hint=_CONTENT_TYPE_HINT, field="Content-Type"
-        )
+        raise UnsupportedMedia("the request does not say what its body is", field="Content-Type")
     asked_in = FORMATS.get(request.content_type)
     if asked_in is None:
         raise UnsupportedMedia(
             f"the body is {request.headers['Content-Type'][:80]!r}, which is not read here",
-            hint=_CONTENT_TYPE_HINT,
             field="Content-Type",
         )
     charset = request.charset
     if charset is not None and charset.lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia(
             f"the body's charset is {charset[:80]!r}, and only UTF-8 is read",
-            hint=_CONTENT_TYPE_HINT,
             field="Content-Type",
         )
     return asked_in

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgpack
 import pytest
 
 from syncd.engine.connection import Connection
+from syncd.engine.delta import pack_frame
 from syncd.errors import StoreUnavailable
 from syncd.store.protocol import Snapshot
 from tests.support.engine import Engine
@@ -238,3 +240,41 @@ async def test_commits_beyond_what_is_kept_in_memory_come_from_the_store(
     assert (frame["after"], len(frame["entries"])) == (cursor, 100)
     await a.create("later", v=1)
     assert (await next_frame(connection))["after"] == frame["upto"]
+
+
+async def test_message_pack_is_encoded_once_for_all_who_take_it_and_not_at_all_for_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packings: list[bytes] = []
+
+    def counted(frame: bytes) -> bytes:
+        packings.append(frame)
+        return pack_frame(frame)
+
+    monkeypatch.setattr("syncd.engine.watch.pack_frame", counted)
+    plain, cursor = await watching(engine)
+    a = engine.replica("a")
+    await a.create("x", v=1)
+    await next_frame(plain)
+    assert packings == []
+    packed = [engine.watcher.connect(packed=True) for _ in range(2)]
+    for connection in packed:
+        await engine.watcher.subscribe(connection, {"main": cursor})
+    await a.create("y", v="grüße")
+    expected = await next_frame(plain)
+    frames = [await anext(aiter(connection)) for connection in packed]
+    assert frames[0] is frames[1], "encoded once"
+    assert msgpack.unpackb(frames[0]) == expected
+    assert len(packings) == 1
+
+
+async def test_taking_a_frame_may_be_given_up_without_losing_one(engine: Engine) -> None:
+    connection, _ = await watching(engine)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(connection.take(), 0.01)
+    await engine.replica("a").create("x", v=1)
+    frame = await asyncio.wait_for(connection.take(), 5)
+    assert frame is not None
+    assert (frame.scope, frame.upto) == ("main", (await engine.puller.pull("w", {"main": None}))["main"].cursor)
+    engine.watcher.disconnect(connection)
+    assert await connection.take() is None
