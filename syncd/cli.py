@@ -134,36 +134,58 @@ The final of 2022, in about fifteen seconds:
 
   [cyan]syncd demo[/cyan]
 
-Another match, faster, with all files kept for a look:
+Another match, slow enough to read along, with all files kept for a look:
 
-  [cyan]syncd demo --match wc2022-36 --pace 20 --keep ./demo-files[/cyan]
+  [cyan]syncd demo --match wc2022-36 --speed 0.3 --keep ./demo-files[/cyan]
+
+Every match of both World Cups, as quick as it goes, in about five minutes:
+
+  [cyan]syncd demo --all[/cyan]
 
 The matches are wc2018-01 to wc2018-64 and wc2022-01 to wc2022-64.
-Exit code 1: the result differs from the record, or something that was acknowledged is missing.
+Exit code 1: a result differs from the record, or something that was acknowledged is missing.
 """
 )
 def demo(
-    match: Annotated[str, typer.Option(help="The match, as the fixtures name it.")] = "wc2022-64",
-    pace: Annotated[float, typer.Option(min=0, help="Milliseconds for a minute of play.")] = 80.0,
+    match: Annotated[
+        str | None,
+        typer.Option(help="The match; with --all, how its id begins.", show_default="wc2022-64, the final"),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="How many times as fast as the story goes by itself.")] = 1.0,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every match of the fixtures, without pauses, two at a time.")
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option(help="A new folder for journal, logs and databases.", show_default="a temporary one, removed"),
     ] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds after which the run is given up as failed.")] = 120.0,
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Seconds after which a match is given up as failed.", show_default="120, more at a low speed"
+        ),
+    ] = None,
     as_json: JsonOption = False,
+    pace: Annotated[
+        float | None, typer.Option(hidden=True, min=0, help="Milliseconds for a minute of play, in place of --speed.")
+    ] = None,
     server_command: Annotated[str | None, typer.Option(hidden=True, help="What starts the server, for tests.")] = None,
 ) -> None:
     """Play a real match on two phones without signal, and hold the result against the record."""
     import shlex
 
-    from syncd.demo.main import run_demo
+    from syncd.demo.main import run_all, run_demo
     from syncd.demo.run import Options
 
     with errors_as_exit_codes(as_json):
-        options = Options(match=match, keep=keep, minute_ms=pace, deadline_s=deadline)
+        options = Options(keep=keep).at_pace(0 if every else pace, speed=speed)
+        if deadline is not None:
+            options = replace(options, deadline_s=deadline)
         if server_command is not None:
             options = replace(options, server_command=tuple(shlex.split(server_command)))
-        raise typer.Exit(run_demo(options, as_json=as_json))
+        if every:
+            raise typer.Exit(run_all(options, match or "", as_json=as_json))
+        raise typer.Exit(run_demo(replace(options, match=match) if match else options, as_json=as_json))
 
 
 async def _serve(settings: Settings, app: App, as_json: bool) -> None:

@@ -28,9 +28,9 @@ def load_match(match_id: str) -> dict[str, Any]:
     )
 
 
-def match_ids() -> list[str]:
-    """Every match there is, in the order of play."""
-    return [line["match_id"] for line in _lines()]
+def match_ids(beginning: str = "") -> list[str]:
+    """Every match there is whose id begins so, in the order of play."""
+    return [line["match_id"] for line in _lines() if line["match_id"].startswith(beginning)]
 
 
 def _lines() -> Iterator[dict[str, Any]]:

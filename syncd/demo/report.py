@@ -10,7 +10,7 @@ from typing import Any
 from syncd.demo.audit import Check
 from syncd.demo.beats import Moment
 from syncd.demo.script import Script
-from syncd.demo.standing import Copy, Line, differences, timeline
+from syncd.demo.standing import Copy, Line, differences, official_goals, shown_goals, timeline
 
 __all__ = ["Report", "check_copies"]
 
@@ -33,6 +33,24 @@ class Report:
     def ok(self) -> bool:
         """Whether everything that was checked holds."""
         return all(check.ok for check in self.checks)
+
+    @property
+    def score_right(self) -> bool:
+        """Whether every place shows the published score."""
+        right = (self.script.record.home, self.script.record.away)
+        return len(self.copies) == len(PLACES) and all(
+            (copy.score["home"], copy.score["away"]) == right for copy in self.copies.values()
+        )
+
+    @property
+    def goals_right(self) -> int:
+        """How many of the published goals every place has, with scorer, minute and side."""
+        if len(self.copies) < len(PLACES):
+            return 0
+        right = Counter(official_goals(self.script))
+        for copy in self.copies.values():
+            right &= Counter(shown_goals(copy))
+        return right.total()
 
     def lines(self) -> list[tuple[Line | None, Line | None]]:
         """(official, merged) in match order, each event beside its like; None where one side lacks it."""

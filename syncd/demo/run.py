@@ -29,7 +29,7 @@ from syncd.demo.signal import Signal
 from syncd.demo.standing import Copy
 from syncd.errors import SettingsError
 
-__all__ = ["Options", "run_match"]
+__all__ = ["Options", "new_folder", "run_match"]
 
 APP = "syncd.apps.grassroots:app"
 
@@ -48,6 +48,12 @@ class Options:
     each_s: float = 15
     deadline_s: float = 120
     server_command: Sequence[str] = field(default=(sys.executable, "-m", "syncd", "serve"))
+
+    def at_pace(self, minute_ms: float | None, *, speed: float) -> Options:
+        """These, `speed` times as fast, or with so many milliseconds to a minute; slow ones get more time in all."""
+        chosen = self.minute_ms / speed if minute_ms is None else minute_ms
+        # 120 minutes and the breaks, at most; what the run itself needs comes on top.
+        return replace(self, minute_ms=chosen, deadline_s=self.deadline_s + 0.2 * max(0.0, chosen - self.minute_ms))
 
 
 @dataclass(slots=True)
@@ -178,13 +184,18 @@ async def _stage(options: Options, script: Script, folder: Path) -> AsyncIterato
             journal.close()
 
 
+def new_folder(folder: Path) -> None:
+    """Make it, if it is not there; raises `SettingsError` if it holds anything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise SettingsError(f"the folder {folder} is not empty", hint="Name a new folder for the files of this run.")
+
+
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     """Where the files go; a folder of our own goes again where the run was broken off."""
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        if any(keep.iterdir()):
-            raise SettingsError(f"the folder {keep} is not empty", hint="Name a new folder for the files of this run.")
+        new_folder(keep)
         yield keep
         return
     folder = Path(tempfile.mkdtemp(prefix="syncd-demo-"))

@@ -12,7 +12,7 @@ from syncd.app import App, Resources
 from syncd.demo.beats import Moment
 from syncd.demo.script import Script
 
-__all__ = ["Copy", "Goal", "Line", "copy_of", "differences", "official_goals", "timeline"]
+__all__ = ["Copy", "Goal", "Line", "copy_of", "differences", "official_goals", "shown_goals", "timeline"]
 
 Goal = tuple[int, int, str, str, bool]
 """(minute, added, the side that gets it, the scorer, whether it was an own goal)."""
@@ -50,6 +50,13 @@ def official_goals(script: Script) -> list[Goal]:
     return sorted((goal.minute, goal.added, goal.team, goal.player, goal.own_goal) for goal in script.record.goals)
 
 
+def shown_goals(copy: Copy) -> list[Goal]:
+    """The goals as the copy's score has them."""
+    return [
+        (goal["minute"], goal["added"], goal["team"], goal["player"], goal["own_goal"]) for goal in copy.score["goals"]
+    ]
+
+
 def differences(copy: Copy, script: Script) -> Sequence[str]:
     """In what the copy differs from the record, each in a few words; empty if it is right."""
     wrong: list[str] = []
@@ -57,9 +64,7 @@ def differences(copy: Copy, script: Script) -> Sequence[str]:
     official = (script.record.home, script.record.away)
     if score != official:
         wrong.append(f"the score is {score[0]}-{score[1]}, not {official[0]}-{official[1]}")
-    goals = Counter(
-        (goal["minute"], goal["added"], goal["team"], goal["player"], goal["own_goal"]) for goal in copy.score["goals"]
-    )
+    goals = Counter(shown_goals(copy))
     recorded = Counter(official_goals(script))
     wrong += [f"no goal at {_goal(goal)}" for goal in (recorded - goals).elements()]
     wrong += [f"a goal at {_goal(goal)} that the record does not have" for goal in (goals - recorded).elements()]
