@@ -15,6 +15,8 @@ from conflict_rules import Kind
 
 __all__ = ["SendAgain", "after_forgetting", "after_reuse"]
 
+_FOR_WANT_OF_ANOTHER = ("group_rejected", "unknown_resource")
+
 
 def after_reuse(answered: Sequence[tuple[Entry, Answer]], settled: int, waiting: Iterable[Entry]) -> list[Entry]:
     """What is made anew under a fresh replica id, in the order made; empty if no answer was `id_reuse`.
@@ -27,9 +29,11 @@ def after_reuse(answered: Sequence[tuple[Entry, Answer]], settled: int, waiting:
     keys: set[tuple[str, str]] = set()
     groups: set[str] = set()
     for entry, answer in answered:
-        rejected = answer.outcome.kind is Kind.REJECTED and not answer.repeat
+        rejected = answer.outcome.kind is Kind.REJECTED
         reused = rejected and answer.outcome.code == "id_reuse"
-        if reused or (rejected and (entry.key in keys or entry.change.group in groups)):
+        # A repeat may have been refused for want of it when the reply was lost; any other reason it had stands.
+        wanting = rejected and (not answer.repeat or answer.outcome.code in _FOR_WANT_OF_ANOTHER)
+        if reused or (wanting and (entry.key in keys or entry.change.group in groups)):
             anew.append(entry)
             keys.add(entry.key)
             if entry.change.group is not None:

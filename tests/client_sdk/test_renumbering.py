@@ -36,9 +36,15 @@ class TestAfterTheDeviceWasRestored:
         answers = answered((created, REUSED), (edited, UNKNOWN), (bystander, UNKNOWN))
         assert after_reuse(answers, 12, []) == [created, edited]
 
-    def test_what_was_rejected_before_stays_rejected(self) -> None:
+    def test_what_was_rejected_for_want_of_it_before_a_reply_was_lost_goes_with_it(self) -> None:
         created, edited = entry("create", n=8), entry("update", n=9)
         answers = [*answered((created, REUSED)), *answered((edited, UNKNOWN), repeat=True)]
+        assert after_reuse(answers, 10, []) == [created, edited]
+
+    def test_what_was_rejected_before_for_a_reason_of_its_own_stays_rejected(self) -> None:
+        created, edited = entry("create", n=8), entry("update", n=9)
+        invalid = Outcome(Kind.REJECTED, 0, "invalid_field", "")
+        answers = [*answered((created, REUSED)), *answered((edited, invalid), repeat=True)]
         assert after_reuse(answers, 10, []) == [created]
 
     def test_the_rest_of_its_group_goes_with_it(self) -> None:
