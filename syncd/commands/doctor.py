@@ -20,6 +20,7 @@ from syncd.commands.remote import RemoteServer, look_at
 from syncd.errors import CommandError, SettingsError, StoreError
 from syncd.store.migrate import head_revision
 from syncd.store.sqlite_checks import write_digests
+from syncd.store.sqlite_errors import translated_errors
 from syncd.store.sqlite_in_use import in_use
 from syncd.store.sqlite_readonly import database_revision, one_moment
 
@@ -70,7 +71,8 @@ def _examine_database(
             moment = Database(path, user, time.time_ns() // 1_000_000, connection, progress)
             for name, check in CHECKS.items():
                 try:
-                    finding = check(moment)
+                    with translated_errors():
+                        finding = check(moment)
                 except StoreError as failure:
                     finding = _unreadable(name, path, failure)
                 if not (repair and name == "digests" and moment.digests):

@@ -32,7 +32,6 @@ def restore_database(backup: Path, database: Path, output: Output) -> int:
     if backup == database:
         raise CommandError(f"The file {backup} is the database itself.", hint="Name the backup to restore from.")
     with locked(database, hint="Stop it first; devices keep what they make meanwhile, and send it afterwards."):
-        before = _counts(database) if database.exists() else None
         try:
             with (
                 output.progress("Copying") as progress,
@@ -44,17 +43,18 @@ def restore_database(backup: Path, database: Path, output: Output) -> int:
             raise CommandError(
                 f"Nothing was restored: {failure.message}", hint=f"Is there room in {database.parent}? Try again."
             ) from failure
+    before = _counts(kept.file) if kept is not None and kept.whole else None
     output.fact(
         "restored",
         database=str(database),
         backup=str(backup),
-        kept=None if kept is None else str(kept),
+        kept=None if kept is None else str(kept.file),
         changes=None if after is None else after.changes,
         changes_before=None if before is None else before.changes,
     )
     output.show(f"Restored {database} from {backup}: {_held(after)}.")
     if kept is not None:
-        output.show(f"What was there is kept as {kept}: {_held(before)}.")
+        output.show(f"What was there is kept as {kept.file}: {_held(before)}.")
     output.show(
         "When the server starts, devices that have seen more than the backup start over, and send again what is theirs."
     )
@@ -74,11 +74,11 @@ def _backup(file: Path) -> Path:
 
 
 def _counts(database: Path) -> Counts | None:
-    """What is in it; None where that cannot be told, which is no reason not to replace it."""
+    """What is in a file that nobody uses; None where that cannot be told, which is no reason not to replace it."""
     try:
         if database_revision(database) != head_revision():
             return None
-        with one_moment(database) as connection:
+        with one_moment(database, alone=True) as connection:
             return read_counts(connection)
     except SyncdError:
         return None

@@ -9,10 +9,12 @@ Source: https://www.sqlite.org/backup.html, and https://www.sqlite.org/howtocorr
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +24,13 @@ from syncd.store.sqlite_connection import BUSY_TIMEOUT_S
 from syncd.store.sqlite_errors import translated_errors
 from syncd.store.sqlite_readonly import one_moment
 
-__all__ = ["back_up", "put_in_place", "verified_copy"]
+__all__ = ["Kept", "back_up", "put_in_place", "verified_copy"]
 
 _STEP_PAGES: Final = 1024
 """Copied between two reports of progress: 4 MiB, as SQLite's pages are."""
+
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file while it is open."""
 
 Progress = Callable[[int, int], None]
 """Called with pages done and pages in all."""
@@ -65,33 +70,65 @@ def verified_copy(source: Path, near: Path, progress: Progress) -> Iterator[Path
         _sync_file(copy)
         yield copy
     finally:
-        for leftover in (copy, *(copy.with_name(copy.name + end) for end in ("-journal", "-wal", "-shm"))):
-            leftover.unlink(missing_ok=True)
+        for end in ("", *_BESIDE):
+            Path(f"{copy}{end}").unlink(missing_ok=True)
 
 
-def put_in_place(copy: Path, database: Path, *, now_s: Callable[[], float] = time.time) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a database is that was replaced. `whole`: in one file; if not, what is only in its log stands beside it."""
+
+    file: Path
+    whole: bool
+
+
+def put_in_place(copy: Path, database: Path, *, now_s: Callable[[], float] = time.time) -> Kept | None:
     """Make `copy` the file at `database`; returns where the file that was there is kept, None if there was none.
 
-    The caller holds the lock of `database`. Both stand in one folder; at no moment is there no file at `database`.
+    The caller holds the lock of `database`. Both stand in one folder; at no moment is there no file at `database`,
+    and what was there has its other name before anything is done to it.
     """
-    if not database.exists():
-        # The log of a database that is gone would be taken for that of this one.
-        _remove_log(database)
-        copy.replace(database)
-        _sync_folder(database.parent)
-        return None
-    kept = _free_name(database, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s())))
-    if _fold_log(database):
-        _claim_second_name(database, kept)
-    else:
-        # It is damaged, or somebody still reads it: its log goes with it, so that nothing is lost.
-        _claim_second_name(database, kept)
-        with suppress(FileNotFoundError):
-            Path(f"{database}-wal").replace(f"{kept}-wal")
-    _remove_log(database)
+    kept = _keep(database, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s()))) if database.exists() else None
+    if kept is not None:
+        # Whoever runs the server may go on using it, also if it was somebody else who has restored it.
+        _as_before(kept.file, copy)
+    # The log of another database would be taken for that of this one.
+    for end in _BESIDE:
+        Path(f"{database}{end}").unlink(missing_ok=True)
     copy.replace(database)
     _sync_folder(database.parent)
     return kept
+
+
+def _keep(database: Path, stamp: str) -> Kept:
+    wanted = database.with_name(f"{database.name}-before-restore-{stamp}")
+    names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
+    kept = next(name for name in names if not name.exists())
+    _name_too(database, kept)
+    log, kept_log = Path(f"{database}-wal"), Path(f"{kept}-wal")
+    if log.exists():
+        # SQLite drops a log that it cannot read; under its other name it is there for whoever tries to save something.
+        _name_too(log, kept_log)
+    whole = _fold_log(database)
+    if whole:
+        kept_log.unlink(missing_ok=True)
+    return Kept(kept, whole)
+
+
+def _as_before(model: Path, copy: Path) -> None:
+    shutil.copymode(model, copy)
+    owner = model.stat()
+    with suppress(OSError):
+        os.chown(copy, owner.st_uid, owner.st_gid)
+
+
+def _name_too(file: Path, name: Path) -> None:
+    """Give `file` a second name; where the file system has no hard links, a copy under it."""
+    try:
+        name.hardlink_to(file)
+    except OSError:
+        shutil.copy2(file, name)
+        _sync_file(name)
 
 
 def _copy(source: Path, copy: Path, progress: Progress) -> None:
@@ -111,12 +148,6 @@ def _copy(source: Path, copy: Path, progress: Progress) -> None:
         raise StoreCorrupt(f"The copy of {source} is not sound: {'; '.join(faults[:3])}.")
 
 
-def _free_name(database: Path, stamp: str) -> Path:
-    wanted = database.with_name(f"{database.name}-before-restore-{stamp}")
-    names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
-    return next(name for name in names if not name.exists())
-
-
 def _fold_log(database: Path) -> bool:
     """Write what is only in the log into the file; False if the file cannot take it."""
     try:
@@ -133,24 +164,15 @@ def _fold_log(database: Path) -> bool:
         return False
 
 
-def _remove_log(database: Path) -> None:
-    for end in ("-wal", "-shm", "-journal"):
-        Path(f"{database}{end}").unlink(missing_ok=True)
-
-
 def _claim(copy: Path, target: Path) -> None:
     """Move `copy` to `target` unless something is there, at one stroke where the file system has hard links."""
-    _claim_second_name(copy, target)
-    copy.unlink(missing_ok=True)
-
-
-def _claim_second_name(file: Path, name: Path) -> None:
     try:
-        name.hardlink_to(file)
+        target.hardlink_to(copy)
+        copy.unlink()
     except FileExistsError:
-        raise _taken(name) from None
+        raise _taken(target) from None
     except OSError:
-        file.rename(name)
+        copy.rename(target)
 
 
 def _sync_file(path: Path) -> None:

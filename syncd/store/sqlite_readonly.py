@@ -38,16 +38,16 @@ def database_revision(path: Path) -> str:
 
 
 @contextmanager
-def one_moment(path: Path) -> Iterator[Moment]:
+def one_moment(path: Path, *, alone: bool = False) -> Iterator[Moment]:
     """A connection that only reads, and sees the database as it was at its start whatever is committed meanwhile.
 
+    `alone`: nobody else has the file open, nor is anything in a log; then no file is made beside it.
     Raises `StoreError` for the driver's errors inside of the block too.
     """
+    uri = f"{path.as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
     with (
         translated_errors(),
-        closing(
-            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        ) as connection,
+        closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection,
     ):
         connection.execute("BEGIN")
         # The moment is that of the first read.
