@@ -29,6 +29,7 @@ from client_sdk.errors import (
     Unreachable,
 )
 from client_sdk.handles import ChangeHandle
+from client_sdk.progress import Phase, Progress
 from client_sdk.status import Status
 from client_sdk.sync_state import SyncState
 from client_sdk.watch import Watch, WatchDelta
@@ -47,6 +48,8 @@ __all__ = [
     "LocalFileError",
     "NoServer",
     "NotHere",
+    "Phase",
+    "Progress",
     "Refused",
     "Status",
     "SyncError",

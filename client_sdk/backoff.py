@@ -14,7 +14,8 @@ __all__ = ["Backoff", "Timing"]
 @dataclass(frozen=True, slots=True)
 class Timing:
     """`first_retry_s`, `longest_retry_s`: the range of the waits. `poll_s`: between pulls while deltas flow;
-    `poll_without_live_s`: while they do not. `timeout_s`: of one request.
+    `poll_without_live_s`: while they do not. `timeout_s`: of one request. `check_s`: how long a comparison with the
+    server by digest is good for (invariant 13).
     """
 
     first_retry_s: float = 0.25
@@ -22,6 +23,7 @@ class Timing:
     poll_s: float = 60.0
     poll_without_live_s: float = 10.0
     timeout_s: float = 30.0
+    check_s: float = 900.0
 
 
 class Backoff:

@@ -174,9 +174,11 @@ class Client(Facade):
     scopes = Reads(asynchronous.Client.scopes)
     status = Reads(asynchronous.Client.status)
 
+    check = Waits(asynchronous.Client.check)
     dismiss = Waits(asynchronous.Client.dismiss)
     follow = Waits(asynchronous.Client.follow)
     nudge = Calls(asynchronous.Client.nudge)
+    on_progress = Calls(asynchronous.Client.on_progress)
     outbox = Calls(asynchronous.Client.outbox)
     pause = Waits(asynchronous.Client.pause)
     rejected = Waits(asynchronous.Client.rejected)

@@ -17,12 +17,13 @@ from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
-from client_sdk.errors import Closed, NoServer, Unfit
+from client_sdk.errors import Closed, NoServer, NotHere, Unfit
 from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
 from client_sdk.intake import Intake
 from client_sdk.messages import Limits
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
+from client_sdk.progress import Progress, ProgressCallbacks
 from client_sdk.pulse import Pulse
 from client_sdk.replica import Replica
 from client_sdk.settlement import Settlement
@@ -74,6 +75,7 @@ class Client:
         self._pulse = Pulse()
         self._outcomes = Outcomes()
         self._watchers = Watchers()
+        self._progress = ProgressCallbacks()
         self._group: ContextVar[GroupDraft | None] = ContextVar("group", default=None)
         timing = timing or Timing()
         self._timing = timing
@@ -95,7 +97,16 @@ class Client:
             numbering = Numbering(replica)
             intake = Intake(replica, numbering, shown)
             settlement = Settlement(replica, numbering, shown, self._outcomes.tell)
-            self._loop = SyncLoop(replica, intake, settlement, self._transport, self._timing, self._dice, self._pulse)
+            self._loop = SyncLoop(
+                replica,
+                intake,
+                settlement,
+                self._transport,
+                self._timing,
+                self._dice,
+                self._pulse,
+                self._progress.tell,
+            )
             self._loop.start()
         return self
 
@@ -184,6 +195,7 @@ class Client:
             clock_offset_ms=clock.offset_ms,
             clock_drift=clock.drift,
             rejected=replica.rejected_count,
+            repaired=0 if loop is None else loop.repaired,
         )
 
     @property
@@ -212,6 +224,23 @@ class Client:
             raise NoServer
         async with asyncio.timeout(timeout_s):
             await self._loop.synced()
+
+    async def check(self, scope: str, timeout_s: float | None = None) -> bool:
+        """Compare a scope with the server's by its digest, now; False if it differs: then it is brought anew.
+
+        That happens by itself as well: once a scope has been brought, after each reconnection, and now and then
+        (`Timing.check_s`). Raises `NotHere` if the scope is not followed, and what `synced` raises.
+        """
+        if scope not in self._opened().followed():
+            raise NotHere(f"the scope {scope!r} is not followed here")
+        if self._loop is None:
+            raise NoServer
+        async with asyncio.timeout(timeout_s):
+            return await self._loop.check(scope)
+
+    def on_progress(self, callback: Callable[[Progress], object]) -> Callable[[], None]:
+        """Call it with each step of a push or a pull, from the event loop; returns a function that ends that."""
+        return self._progress.add(callback)
 
     def watch(self, scope: str) -> Watch:
         """What changes in the view of a scope through the network, from now until the client closes."""

@@ -94,6 +94,29 @@ class Intake:
         await self._replica.write(commit)
         return applied
 
+    async def start_over(self, scope: str) -> bool:
+        """Bring the scope anew, whatever is held of it; False if that is under way, or nobody follows it.
+
+        As if the server had said `reset`: what is held stays in sight until the new snapshot is complete.
+        """
+        replica = self._replica
+        begun = False
+
+        async def commit() -> None:
+            nonlocal begun
+            row = replica.scopes.get(scope)
+            if row is None or not row.followed or row.resetting:
+                return
+            begun = True
+            row = replace(row, cursor=None, version=0, generation=row.generation + 1, resetting=True)
+            async with replica.store.transaction():
+                await replica.store.save_scope(row)
+            self._settled_before_reset[scope] = self._settled_in(scope)
+            replica.scopes[scope] = row
+
+        await replica.write(commit)
+        return begun
+
     async def adopt_cursor(self, scope: str, sent_cursor: str | None, cursor: str) -> bool:
         """The server says that `cursor` is what ours is called now; False if ours is another one meanwhile."""
         replica = self._replica

@@ -71,8 +71,8 @@ class Live:
                 self._watching.clear()
                 self._feed.forget()
                 asking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asking
+                # Not awaited itself: its cancellation could not be told from this task's own, which must not get lost.
+                await asyncio.wait([asking])
                 self._on_progress()
 
     async def _ask(self, socket: LiveSocket) -> None:

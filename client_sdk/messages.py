@@ -68,13 +68,14 @@ class PushReply:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One scope's part of a pull. `bodies`: each state beside its wire form."""
+    """One scope's part of a pull. `states`: each beside its wire form. `digest`: of the scope at `cursor`, if asked."""
 
     states: list[tuple[State, str]]
     cursor: str
     settled: int
     more: bool
     reset: bool
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ def _page(scope: str, raw: Mapping[str, JsonValue]) -> Page:
         _integer(raw.get("settled", 0)),
         more,
         raw.get("reset") is True,
+        None if raw.get("digest") is None else _text(raw["digest"]),
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
+from client_sdk.comparison import Comparison, Held
 from client_sdk.errors import Refused, TimedOut, Unreachable
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.portion import Portion
+from client_sdk.progress import Reports
 from client_sdk.replica import Replica
 from client_sdk.transport import Transport
 
@@ -26,12 +28,21 @@ class Pull:
     """`on_wanted` is called whenever a scope becomes due."""
 
     def __init__(
-        self, replica: Replica, intake: Intake, transport: Transport, feed: Feed, on_wanted: Callable[[], None]
+        self,
+        replica: Replica,
+        intake: Intake,
+        transport: Transport,
+        feed: Feed,
+        comparison: Comparison,
+        reports: Reports,
+        on_wanted: Callable[[], None],
     ) -> None:
         self._replica = replica
         self._intake = intake
         self._transport = transport
         self._feed = feed
+        self._comparison = comparison
+        self._reports = reports
         self._on_wanted = on_wanted
         self._portion = Portion()
         self._most_scopes = _MOST_SCOPES
@@ -75,11 +86,14 @@ class Pull:
         ids = (entry.change.replica for entry in self._replica.outbox)
         pulled_as = next((each for each in ids if each != self._replica.id), self._replica.id)
         limit_bytes = self._portion.within(_PAGE_BYTES)
+        digest = self._comparison.due(scopes)
+        caught_up: list[str] = []
+        to_compare: list[Held] = []
         self._feed.hold(scopes)
         try:
             cursors = {scope: self._replica.scopes[scope].cursor for scope in scopes}
             reply, round_trip_ms = await self._transport.pull(
-                pulled_as, cursors, limit_bytes if limit_bytes < _PAGE_BYTES else None
+                pulled_as, cursors, limit_bytes if limit_bytes < _PAGE_BYTES else None, digest=digest
             )
             self._portion.came(_PAGE_BYTES)
             await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
@@ -89,8 +103,16 @@ class Pull:
                 raise Unreachable("the server's answer to a pull brought nothing and said that there is more")
             for scope, page in pages.items():
                 applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page)
-                if applied and not page.more:
-                    self._done[scope] = ticket
+                if not applied:
+                    continue
+                self._reports.pulled(scope, len(page.states), sum(len(body) for _, body in page.states), more=page.more)
+                if page.more:
+                    continue
+                caught_up.append(scope)
+                if page.digest is not None:
+                    to_compare.append(await self._comparison.hold(scope, page.cursor, page.digest))
+                elif digest:
+                    self._comparison.has_none(scope)
             self._most_scopes = min(_MOST_SCOPES, self._most_scopes * 2)
         except TimedOut:
             self._portion.came_late(_PAGE_BYTES)
@@ -103,6 +125,13 @@ class Pull:
             raise
         finally:
             await self._feed.release(scopes)
+        # Deltas flow on meanwhile: what is compared was read at the cursor of the page.
+        differing = {held.scope for held in to_compare if not await self._comparison.judge(held)}
+        self._done.update(dict.fromkeys(set(caught_up) - differing, ticket))
+        if differing:
+            self.want(sorted(differing))
+        if untold := [held.scope for held in to_compare if held.rows is None]:
+            self.check(untold)
 
     def _due(self) -> list[str]:
         """Those that have waited longest first, so that none starves behind a busy one."""

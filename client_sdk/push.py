@@ -16,6 +16,7 @@ from client_sdk.intake import Intake
 from client_sdk.messages import Limits
 from client_sdk.outbox import Entry, all_of, stand_in
 from client_sdk.portion import Portion
+from client_sdk.progress import Reports
 from client_sdk.replica import Replica
 from client_sdk.settlement import Settlement
 from client_sdk.transport import Transport
@@ -40,6 +41,7 @@ class Push:
         feed: Feed,
         want: Callable[[Collection[str]], object],
         deltas_flow: Callable[[], bool],
+        reports: Reports,
     ) -> None:
         self._replica = replica
         self._intake = intake
@@ -48,6 +50,7 @@ class Push:
         self._feed = feed
         self._want = want
         self._deltas_flow = deltas_flow
+        self._reports = reports
         self._portion = Portion()
 
     def due(self) -> bool:
@@ -87,6 +90,7 @@ class Push:
         finally:
             await self._feed.release(scopes)
         if refused is None:
+            self._report(entries)
             if not self._deltas_flow():
                 self._want(scopes)
         elif len(units) > 1:
@@ -98,6 +102,12 @@ class Push:
             # Otherwise the first half's answers gave the second other numbers: the next batch is planned anew.
         else:
             await self._stand_in(entries, refused)
+            self._report(entries)
+
+    def _report(self, entries: Sequence[Entry]) -> None:
+        settled = [entry for entry in entries if not entry.waiting]
+        size = sum(len(entry.body) for entry in settled)
+        self._reports.pushed(len(settled), size, self._replica.outbox.waiting_count)
 
     async def _exchange(self, entries: Sequence[Entry]) -> bool:
         replica_id = entries[0].change.replica

@@ -15,6 +15,7 @@ class Status:
     `last_error`: a sentence, None once the server has answered again. `connected`: whether the server answered last.
     `clock_offset_ms`: what the device's clock lacks to the server's. `clock_drift`: a sentence, if a stamp was shown
     that lies too far ahead to be followed. `rejected`: changes kept with the reason (see `Client.rejected`).
+    `repaired`: how often a scope differed from the server's by its digest and was brought anew, since it was opened.
     """
 
     state: SyncState
@@ -25,3 +26,4 @@ class Status:
     clock_offset_ms: int
     clock_drift: str | None = None
     rejected: int = 0
+    repaired: int = 0

@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from client_sdk.backoff import Backoff, Timing
-from client_sdk.errors import Busy, Closed, Denied, SyncError, TransportError
+from client_sdk.comparison import Comparison
+from client_sdk.errors import Busy, Closed, Denied, SyncError, TransportError, Unfit
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.live import Live
+from client_sdk.progress import Progress, Reports
 from client_sdk.pull import Pull
 from client_sdk.pulse import Pulse
 from client_sdk.push import Push
@@ -45,6 +47,7 @@ class SyncLoop:
         timing: Timing,
         dice: random.Random,
         pulse: Pulse,
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self._replica = replica
         self._transport = transport
@@ -52,21 +55,36 @@ class SyncLoop:
         self._dice = dice
         self._pulse = pulse
         self._feed = Feed(replica, intake, lambda scopes: self._pull.want(scopes))
-        self._pull = Pull(replica, intake, transport, self._feed, self._judge)
+        self._comparison = Comparison(replica, intake, timing.check_s)
+        reports = Reports(on_progress)
+        self._pull = Pull(replica, intake, transport, self._feed, self._comparison, reports, self._judge)
         self._push = Push(
-            replica, intake, settlement, transport, self._feed, self._pull.want, lambda: self._live.watches_all()
+            replica,
+            intake,
+            settlement,
+            transport,
+            self._feed,
+            self._pull.want,
+            lambda: self._live.watches_all(),
+            reports,
         )
         self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: dict[str, str] = {}
         self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live")}
         self._nudges = 0
+        self._was_connected = False
         self.state = SyncState.OFFLINE
 
     @property
     def last_error(self) -> str | None:
         """Why something does not work at the moment, in a sentence."""
         return next(iter(self._errors.values()), None)
+
+    @property
+    def repaired(self) -> int:
+        """How often a scope differed from the server's and was brought anew."""
+        return self._comparison.repaired
 
     def start(self) -> None:
         """Begin, or go on after `pause`."""
@@ -83,8 +101,12 @@ class SyncLoop:
     async def stop(self) -> None:
         """End all traffic at once, whatever is under way; may be called twice."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
+        pending = set(tasks)
+        while pending:
+            # More than once: code of others may take a cancellation for its own.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=1.0)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def pause(self) -> None:
@@ -114,6 +136,22 @@ class SyncLoop:
         await self._until(lambda: not self._replica.outbox.has_waiting(made))
         ticket = self._pull.check(self._replica.followed())
         await self._until(lambda: self._pull.done_since(ticket))
+
+    async def check(self, scope: str) -> bool:
+        """Compare a scope with the server's now; False if it differs, and is brought anew.
+
+        Raises `Unfit` if the server gives no digests, or nobody follows the scope here; `Closed`.
+        """
+        ticket = self._comparison.ask(scope)
+        self._pull.check([scope])
+
+        def known() -> bool:
+            return self._comparison.answered(scope, ticket) or scope not in self._replica.followed()
+
+        await self._until(known)
+        if not self._comparison.answered(scope, ticket):
+            raise Unfit(f"{scope} is not followed here any more")
+        return self._comparison.answer(scope)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         await self._pulse.until(lambda: self._replica.closed or condition())
@@ -193,6 +231,9 @@ class SyncLoop:
 
     def _live_reached(self) -> None:
         self._backoffs["live"].reset()
+        if self._was_connected:
+            self._comparison.reconnected()
+        self._was_connected = True
         self._errors.pop("live", None)
         self._reached()
 

@@ -61,12 +61,14 @@ class Transport:
         return reply, round_trip_ms
 
     async def pull(
-        self, replica: str, cursors: Mapping[str, str | None], limit_bytes: int | None
+        self, replica: str, cursors: Mapping[str, str | None], limit_bytes: int | None, *, digest: bool = False
     ) -> tuple[PullReply, int]:
-        """Ask for what came after these cursors; the reply, and the round trip in ms."""
+        """Ask for what came after these cursors, and for digests; the reply, and the round trip in ms."""
         request: dict[str, JsonValue] = {"replica": replica, "scopes": dict(cursors)}
         if limit_bytes is not None:
             request["limit_bytes"] = limit_bytes
+        if digest:
+            request["digest"] = True
         raw, round_trip_ms = await self._post("pull", json.dumps(request).encode())
         reply = decode_pull_reply(raw)
         self.limits = reply.limits
