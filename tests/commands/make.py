@@ -57,10 +57,10 @@ async def push(server: ServerProcess, replica: str, changes: Iterable[Line], fir
         return list((await answer.json())["outcomes"])
 
 
-async def pull(server: ServerProcess, scope: str, cursor: str | None) -> dict[str, Any]:
+async def pull(server: ServerProcess, scope: str, cursor: str | None, limit_bytes: int = 1_000_000) -> dict[str, Any]:
     """A page of a scope after a cursor."""
     async with ClientSession(server.url) as http:
-        answer = await http.post("/sync/v1/pull", json={"scopes": {scope: cursor}, "limit_bytes": 1_000_000})
+        answer = await http.post("/sync/v1/pull", json={"scopes": {scope: cursor}, "limit_bytes": limit_bytes})
         return dict((await answer.json())["scopes"][scope])
 
 

@@ -20,7 +20,7 @@ def names() -> list[str]:
 
 
 async def test_beside_a_server_that_is_written_to_it_has_all_of_one_moment(run: Run, tmp_path: Path) -> None:
-    await asyncio.to_thread(seed, run, tmp_path / "club.db", *(note(f"n{i}", text="x" * 2000) for i in range(3000)))
+    await asyncio.to_thread(seed, run, tmp_path / "club.db", *(note(f"n{i}", text="x" * 20_000) for i in range(300)))
     async with running_server(tmp_path / "club.db") as server:
         done = asyncio.Event()
         acknowledged = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -183,18 +184,33 @@ class TestIntoAServer:
             assert "--url" in held.last["hint"]
 
     async def test_a_server_that_is_killed_meanwhile_is_waited_for(self, tmp_path: Path) -> None:
-        path = write_export(tmp_path / "in.jsonl", *(note(f"n{i}", i=i) for i in range(4000)))
+        path = write_export(tmp_path / "in.jsonl", *(note(f"n{i}", i=i) for i in range(2500)))
         async with running_server(tmp_path / "club.db") as server:
             async with syncd("import", path, "--url", server.url, cwd=tmp_path) as process:
-                while not (await pull(server, "main", None))["resources"]:  # noqa: ASYNC110
+                while not (await pull(server, "main", None, 100))["resources"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 await server.kill()
                 await server.start()
                 out, err = await process.communicate()
             assert process.returncode == 0
             assert b"Waiting for the server" in err
-            assert b"4,000 created, 0 updated" in out
-            assert await _everything(server) == [f"n{i}" for i in range(4000)]
+            assert b"2,500 created, 0 updated" in out
+            assert await _everything(server) == [f"n{i}" for i in range(2500)]
+
+    async def test_after_ctrl_c_the_same_command_brings_the_rest(self, run: Run, tmp_path: Path) -> None:
+        path = write_export(tmp_path / "in.jsonl", *(note(f"n{i}", i=i) for i in range(2500)))
+        async with running_server(tmp_path / "club.db") as server:
+            async with syncd("import", path, "--url", server.url, cwd=tmp_path) as process:
+                while not (await pull(server, "main", None, 100))["resources"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                process.send_signal(signal.SIGINT)
+                _, err = await process.communicate()
+            assert process.returncode == 130
+            assert err.decode().strip() == "Interrupted."
+            done = await asyncio.to_thread(run, "import", path, "--url", server.url, "--json")
+            created, _, _, unchanged, _ = counts(done)
+            assert created + unchanged == 2500
+            assert unchanged > 0
 
     async def test_a_wrong_token_and_nobody_there_are_sentences(self, run: Run, tmp_path: Path) -> None:
         path = write_export(tmp_path / "in.jsonl", note("a", n=1))
