@@ -167,16 +167,16 @@ class _Session:
 
     async def _welcome(self, hello: Hello) -> None:
         route = self._route
+        if self._connection is None:
+            self._format = _FORMATS[hello.format or "json"]
+        elif hello.format is not None and _FORMATS[hello.format] is not self._format:
+            raise InvalidMessage("the first hello of a socket chooses its format, for good", field="format")
         # A browser cannot set headers on a socket, so the token may come either way.
         header = self._request.headers.get("Authorization")
         if hello.token is None and header is not None:
             route.access.check_header(header)
         else:
             route.access.check_token(hello.token)
-        if self._connection is None:
-            self._format = _FORMATS[hello.format or "json"]
-        elif hello.format is not None and _FORMATS[hello.format] is not self._format:
-            raise InvalidMessage("the first hello of a socket chooses its format, for good", field="format")
         await self._send(
             {
                 "type": "welcome",

@@ -47,7 +47,8 @@ def decode_msgpack(body: bytes) -> object:
         raise
     except UnicodeDecodeError as wrong:
         raise _invalid(f"it has text that is not UTF-8 ({wrong.reason})") from None
-    except msgpack.StackError:
+    except (msgpack.StackError, RecursionError):
+        # The second is of msgpack without its C code.
         raise _invalid("it nests too deep") from None
     except msgpack.FormatError:
         raise _invalid("it has a byte that begins no value") from None

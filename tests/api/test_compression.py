@@ -11,9 +11,8 @@ import zlib
 
 import msgpack
 import pytest
-from backports import zstd
 
-from syncd.api.compression import MIN_COMPRESSED_BYTES, unpack
+from syncd.api.compression import MIN_COMPRESSED_BYTES, unpack, zstd
 from syncd.errors import InvalidMessage, TooLarge, UnsupportedMedia
 from tests.api.conftest import Api, OpenApi, create, problem_of
 
@@ -134,8 +133,8 @@ class TestRequests:
         empty = json.dumps({"scopes": {}}).encode()
         for size, status in ((2000, 200), (2001, 413)):
             body = COMPRESS[encoding](empty.ljust(size))
-            response = await api.http.post(PULL, data=body, headers={**JSON, "Content-Encoding": encoding})
-            assert response.status == status, size
+            async with api.http.post(PULL, data=body, headers={**JSON, "Content-Encoding": encoding}) as response:
+                assert response.status == status, size
 
     @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
     async def test_bad_data_is_refused_with_the_reason(self, api: Api, encoding: str) -> None:
@@ -152,8 +151,9 @@ class TestRequests:
         assert "zstd" in problem["hint"]
 
     async def test_identity_is_no_encoding(self, api: Api) -> None:
-        response = await api.http.post(PULL, data=b'{"scopes":{}}', headers={**JSON, "Content-Encoding": "identity"})
-        assert response.status == 200
+        headers = {**JSON, "Content-Encoding": "identity"}
+        async with api.http.post(PULL, data=b'{"scopes":{}}', headers=headers) as response:
+            assert response.status == 200
 
 
 class TestBombs:

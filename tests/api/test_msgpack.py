@@ -228,6 +228,12 @@ class TestLive:
         await socket.send_str('{"type": "ping"}')
         assert await self.frame_of(socket) == {"type": "pong"}
 
+    async def test_a_wrong_token_is_told_in_the_format_of_its_hello(self, open_api: OpenApi) -> None:
+        api = await open_api(token="a-long-shared-secret")
+        socket = await api.http.ws_connect(LIVE)
+        assert (await self.ask(socket, type="hello", format="msgpack", token="wrong"))["code"] == "unauthenticated"
+        assert (await socket.receive(timeout=5)).data == 4401
+
     async def test_deltas_come_packed_to_whom_asked_and_as_text_to_the_others(self, api: Api) -> None:
         first = await api.http.ws_connect(LIVE)
         await self.ask(first, type="hello", format="msgpack")

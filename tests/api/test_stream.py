@@ -242,7 +242,8 @@ async def test_a_wrong_url_is_refused_with_the_place(api: Api, query: str, code:
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT"])
 async def test_only_get_opens_a_stream(api: Api, method: str) -> None:
-    assert (await api.http.request(method, f"{STREAM}?scope=main")).status == 405
+    async with api.http.request(method, f"{STREAM}?scope=main") as response:
+        assert response.status == 405
 
 
 async def test_a_reader_that_never_reads_is_dropped(open_api: OpenApi, streams: AsyncExitStack) -> None:
@@ -353,7 +354,7 @@ class TestAccess:
     ) -> None:
         api = await open_api(token=TOKEN)
         await (await opened(streams, api, "a", token=TOKEN)).next("welcome")
-        await api.http.get(f"{STREAM}?scope=a&scope=a&token={TOKEN}")
+        await problem_of(await api.http.get(f"{STREAM}?scope=a&scope=a&token={TOKEN}"), 400, "invalid_message")
 
         async def broken(*_: object) -> None:
             raise ZeroDivisionError

@@ -7,9 +7,8 @@ import gzip
 from collections.abc import Callable
 
 import pytest
-from backports import zstd
 
-from syncd.demo.http_messages import MessageError, read_message
+from syncd.demo.http_messages import MessageError, read_message, zstd
 
 
 def stream(data: bytes) -> asyncio.StreamReader:
