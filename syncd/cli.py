@@ -155,6 +155,7 @@ def demo(
     every: Annotated[
         bool, typer.Option("--all", help="Every match of the fixtures, without pauses, two at a time.")
     ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line, without the three screens.")] = False,
     keep: Annotated[
         Path | None,
         typer.Option(help="A new folder for journal, logs and databases.", show_default="a temporary one, removed"),
@@ -185,7 +186,9 @@ def demo(
             options = replace(options, server_command=tuple(shlex.split(server_command)))
         if every:
             raise typer.Exit(run_all(options, match or "", as_json=as_json))
-        raise typer.Exit(run_demo(replace(options, match=match) if match else options, as_json=as_json))
+        if match is not None:
+            options = replace(options, match=match)
+        raise typer.Exit(run_demo(options, as_json=as_json, plain=plain))
 
 
 async def _serve(settings: Settings, app: App, as_json: bool) -> None:

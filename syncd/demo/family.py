@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ __all__ = ["Family", "fresh_copy"]
 
 
 class Family:
-    """`async with Family(…)` watches the scope for as long as it is open; `on_score` hears of each new score."""
+    """`async with Family(…)` watches the scope for as long as it is open; `on_score` hears of every change of goals."""
 
     def __init__(
-        self, url: str, replica: Path, app: App, scope: str, on_score: Callable[[int, int], None] | None = None
+        self, url: str, replica: Path, app: App, scope: str, on_score: Callable[[Mapping[str, Any]], None] | None = None
     ) -> None:
         self._client = Client(url, replica=replica, app=app, scopes=(scope,))
         self._app = app
         self._scope = scope
-        self._on_score = on_score or (lambda home, away: None)
+        self._on_score = on_score or (lambda score: None)
         self._states: dict[tuple[str, str], State] = {}
         self._watching: asyncio.Task[None] | None = None
 
@@ -41,14 +41,14 @@ class Family:
         await self._client.__aexit__(None, None, None)
 
     async def _watch(self) -> None:
-        before = (0, 0)
+        before: Sequence[object] = (0, 0, [])
         async for delta in self._client.watch(self._scope):
             for state in delta.states:
                 self._states[state.type, state.id] = state
             score = self.copy().score
-            if (score["home"], score["away"]) != before:
-                before = (score["home"], score["away"])
-                self._on_score(*before)
+            if (score["home"], score["away"], score["goals"]) != before:
+                before = (score["home"], score["away"], score["goals"])
+                self._on_score(score)
 
     def copy(self) -> Copy:
         """The match as the family has followed it."""

@@ -14,9 +14,11 @@ from rich.console import Console
 from syncd.demo.fixtures import match_ids
 from syncd.demo.report import Report
 from syncd.demo.run import Options, run_match
+from syncd.demo.screens import fits
 from syncd.demo.season import Season, play_season
 from syncd.demo.show import ConsoleNarrator, SilentNarrator, show_opening, show_report
 from syncd.demo.show_season import season_bar, show_season
+from syncd.demo.watching import screens_on
 from syncd.errors import SettingsError
 
 __all__ = ["run_all", "run_demo"]
@@ -27,10 +29,13 @@ INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
 
-def run_demo(options: Options, *, as_json: bool) -> int:
-    """Run it; 0 if all is right, 1 if a check failed, 130 if it was interrupted. Leaves no process behind."""
+def run_demo(options: Options, *, as_json: bool, plain: bool = False) -> int:
+    """Run it, on three screens where the terminal has room, or line by line if it has not or `plain` is wanted.
+
+    Returns 0 if all is right, 1 if a check failed, 130 if it was interrupted. Leaves no process behind.
+    """
     console = Console(highlight=False)
-    report = _run(_match(options, console, as_json=as_json), console, as_json=as_json)
+    report = _run(_match(options, console, as_json=as_json, plain=plain), console, as_json=as_json)
     if report is None:
         return INTERRUPTED
     if as_json:
@@ -59,10 +64,13 @@ def run_all(options: Options, beginning: str, *, as_json: bool) -> int:
     return 0 if season.ok else 1
 
 
-async def _match(options: Options, console: Console, *, as_json: bool) -> Report:
+async def _match(options: Options, console: Console, *, as_json: bool, plain: bool) -> Report:
     if as_json:
         return await run_match(options, SilentNarrator())
     show_opening(console)
+    if not plain and fits(console):
+        with screens_on(console) as narrator:
+            return await run_match(options, narrator)
     return await run_match(options, ConsoleNarrator(console))
 
 

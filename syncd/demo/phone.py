@@ -29,11 +29,12 @@ _LOOK_AGAIN_S = 0.02
 
 
 class Phone:
-    """What the phone does on each request; `clock` is its own, which may be wrong."""
+    """What the phone does on each request. `scope`: of the match on its screen. `clock`: its own, maybe wrong."""
 
-    def __init__(self, client: Client, app: App, clock: PhoneClock) -> None:
+    def __init__(self, client: Client, app: App, scope: str, clock: PhoneClock) -> None:
         self._client = client
         self._app = app
+        self._scope = scope
         self._clock = clock
         self._does: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "tap": self._tap,
@@ -43,12 +44,21 @@ class Phone:
             "notice_signal": self._notice_signal,
             "catch_up": self._catch_up,
             "show_all": self._show_all,
+            "glance": self._glance,
         }
 
     async def answer(self, request: Request) -> Answer:
         """Do what is asked; returns when it is done."""
         answer = await self._does[request["do"]](request)
-        return {**answer, "pending": self._client.status.pending}
+        return {**answer, **await self.screen()}
+
+    async def screen(self) -> Answer:
+        """What can be read on the screen: the queue's length as `pending`, and the match as `score`."""
+        return {"score": await self._client.view("score", self._scope), "pending": self._client.status.pending}
+
+    async def _glance(self, request: Request) -> Answer:
+        """Only a look at the screen, which comes with every answer."""
+        return {}
 
     async def _tap(self, request: Request) -> Answer:
         """A change, committed to the phone's own file: `op`, `type`, `id`, `fields`."""
@@ -93,7 +103,7 @@ class Phone:
             for name in self._app.types
             for resource in await self._client.collection(self._model(name)).all(request["scope"])
         ]
-        return {"resources": shown, "score": await self._client.view("score", request["scope"])}
+        return {"resources": shown}
 
     async def _shows(self, request: Request) -> bool:
         resource = await self._client.collection(self._model(request["type"])).get(request["id"])
@@ -137,8 +147,8 @@ async def main() -> None:
     async with Client(
         options.url, replica=options.replica, app=app, scopes=tuple(options.scope), now_ms=clock.now_ms
     ) as client:
-        phone = Phone(client, app, clock)
-        say({"ready": True, "replica": client.replica_id, "pending": client.status.pending})
+        phone = Phone(client, app, options.scope[0], clock)
+        say({"ready": True, "replica": client.replica_id, **await phone.screen()})
         async for line in reader:
             say(await phone.answer(json.loads(line)))
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from syncd.demo.glimpse import NOTHING_SHOWN, shown
+
 __all__ = ["ChildDied", "PhoneProcess", "ServerProcess"]
 
 _STOP_S = 10.0
@@ -116,20 +118,25 @@ class PhoneProcess(_Child):
             self._command += ["--scope", scope]
         self.clock_ahead_ms = 0
         self.pending = 0
+        self.screen = NOTHING_SHOWN
         self.replica = ""
 
     async def start(self) -> None:
         """Switch it on, and return when it takes taps."""
         ready = await self._spawn([*self._command, "--clock-ahead-ms", str(self.clock_ahead_ms)])
         self.replica = str(ready["replica"])
-        self.pending = int(ready["pending"])
+        self._look(ready)
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Make a request and wait for its answer; raises `ChildDied`."""
         self.tell(request)
         answer = await self._read()
-        self.pending = int(answer["pending"])
+        self._look(answer)
         return answer
+
+    def _look(self, answer: dict[str, Any]) -> None:
+        self.pending = int(answer["pending"])
+        self.screen = shown(answer["score"])
 
     def tell(self, request: dict[str, Any]) -> None:
         """Make a request without waiting for the answer: the last one before a kill."""

@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from client_sdk import SyncError
 from syncd.app import load_app, new_id
@@ -18,6 +19,7 @@ from syncd.demo.audit import Check, audit
 from syncd.demo.beats import BOTH, PhoneName
 from syncd.demo.family import Family, fresh_copy
 from syncd.demo.fixtures import load_match
+from syncd.demo.glimpse import shown
 from syncd.demo.journal import Journal, read_journal
 from syncd.demo.ledger import read_ledger
 from syncd.demo.patience import OutOfPatience, Patience
@@ -76,7 +78,7 @@ async def run_match(options: Options, narrator: Narrator) -> Report:
     with _folder(options.keep) as folder:
         async with _stage(options, script, folder) as stage:
             play = Play(stage.server, stage.scorers, narrator, minute_ms=options.minute_ms, patience=patience)
-            played = await _perform(stage, play, patience, narrator)
+            played = await _perform(stage, play, patience)
         report = _report(stage, play, played, time.monotonic() - started)
     if report.ok and options.keep is None:
         shutil.rmtree(folder)
@@ -84,13 +86,17 @@ async def run_match(options: Options, narrator: Narrator) -> Report:
     return report
 
 
-async def _perform(stage: _Stage, play: Play, patience: Patience, narrator: Narrator) -> Check:
+async def _perform(stage: _Stage, play: Play, patience: Patience) -> Check:
     """The play, and then a look at every copy; says whether, and why not, all of it could be done."""
     script, server = stage.script, stage.server
 
-    def on_score(home: int, away: int) -> None:
-        match = script.record.match
-        narrator.tell(play.now, "the family", f"sees {match.home_team} {home} - {away} {match.away_team}")
+    def on_score(score: Mapping[str, Any]) -> None:
+        match, before, play.family = script.record.match, play.family, shown(score)
+        home, away = play.family.home, play.family.away
+        if (home, away) == (before.home, before.away):
+            play.show()
+        else:
+            play.tell("the family", f"sees {match.home_team} {home} - {away} {match.away_team}")
 
     try:
         async with patience.wait_for("the server to start"):

@@ -8,12 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.demo.beats import Moment
+from syncd.demo.glimpse import Glimpse
 from syncd.demo.report import PLACES, Report
 from syncd.demo.standing import Line
 
-__all__ = ["ConsoleNarrator", "SilentNarrator", "show_opening", "show_report"]
+__all__ = ["COLOURS", "ConsoleNarrator", "SilentNarrator", "show_opening", "show_report"]
 
-_COLOURS = {"phone A": "cyan", "phone B": "magenta", "the fam": "green", "the ser": "yellow"}
+COLOURS = {"phone A": "cyan", "phone B": "magenta", "the family": "green", "the server": "yellow"}
 _FATES = {
     "made": "changes made",
     "made_offline": "of them without signal",
@@ -31,7 +32,10 @@ _FATES = {
 class SilentNarrator:
     """Tells nothing: the report is all that is wanted."""
 
-    def tell(self, at: Moment, who: str, words: str, *, trouble: bool = False) -> None:
+    def tell(self, at: Moment, who: str, words: str, *, aside: str = "", trouble: bool = False) -> None:
+        """Nothing."""
+
+    def show(self, glimpse: Glimpse) -> None:
         """Nothing."""
 
 
@@ -41,11 +45,14 @@ class ConsoleNarrator:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def tell(self, at: Moment, who: str, words: str, *, trouble: bool = False) -> None:
+    def show(self, glimpse: Glimpse) -> None:
+        """Nothing: what is told says it."""
+
+    def tell(self, at: Moment, who: str, words: str, *, aside: str = "", trouble: bool = False) -> None:
         """See `syncd.demo.play.Narrator`."""
         line = Text.assemble(
             (f"{at!s:>6}  ", "dim"),
-            (f"{who:<30}", _COLOURS.get(who[:7], "")),
+            (f"{f'{who}, {aside}' if aside else who:<30}", COLOURS[who]),
             (words, "bold red" if trouble else ""),
         )
         self._console.print(line, soft_wrap=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +64,31 @@ def test_a_person_gets_the_story_the_tables_and_a_verdict(tmp_path: Path) -> Non
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("options", "screens"), [((), True), (("--plain",), False)])
+def test_on_a_terminal_there_are_three_screens_unless_plain_lines_are_wanted(
+    options: tuple[str, ...], screens: bool, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 100))
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES"):
+        environment.pop(name, None)
+    written: list[bytes] = []
+    with subprocess.Popen(demo_command(tmp_path / "files", *options), stdout=theirs, env=environment) as demo:
+        os.close(theirs)
+        # Linux ends a terminal that nobody writes to any more with an error, others with nothing.
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 65536):
+                written.append(data)
+    os.close(ours)
+    text = b"".join(written).decode()
+
+    assert demo.returncode == 0, text
+    assert ("server killed" in text) is screens
+    assert ("phone A, no signal, queue" in text) is not screens
+    assert "nothing acknowledged was lost" in text
+
+
 def test_an_unknown_match_is_named_with_the_ones_there_are(tmp_path: Path) -> None:
     command = demo_command(tmp_path / "files", match="wc2022-65")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -96,6 +126,22 @@ def test_an_interrupted_demo_leaves_no_process_behind(number: signal.Signals, tm
                 break
         assert len(processes_of(tmp_path)) >= 4  # the demo itself, the server, two phones
         demo.send_signal(number)
+        _, errors = demo.communicate(timeout=30)
+
+    assert demo.returncode == 130
+    assert "Traceback" not in errors
+    wait_until_gone(tmp_path)
+
+
+def test_all_matches_interrupted_leave_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "syncd", "demo", "--all", "--keep", str(tmp_path / "all")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        end = time.monotonic() + 30
+        while len(processes_of(tmp_path)) < 1 + 2 * 3:  # the demo itself, and two servers with two phones each
+            assert demo.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        demo.send_signal(signal.SIGTERM)
         _, errors = demo.communicate(timeout=30)
 
     assert demo.returncode == 130
