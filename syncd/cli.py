@@ -138,7 +138,7 @@ Another match, slow enough to read along, with all files kept for a look:
 
   [cyan]syncd demo --match wc2022-36 --speed 0.3 --keep ./demo-files[/cyan]
 
-Every match of both World Cups, as quick as it goes, in about five minutes:
+Every match of both World Cups, as quick as it goes, in five to ten minutes:
 
   [cyan]syncd demo --all[/cyan]
 

@@ -15,7 +15,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["Message", "MessageError", "read_message"]
+__all__ = ["Message", "MessageError", "read_message", "zstd"]
 
 
 class MessageError(ValueError):
