@@ -32,6 +32,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self._consoles: dict[bool, Console] = {}
 
     def fact(self, event: str, **facts: object) -> None:
         """A line for programs; nothing where people read."""
@@ -74,9 +75,12 @@ class Output:
             yield show
 
     def _console(self, *, stderr: bool) -> Console:
-        from rich.console import Console
+        # The same one each time: a line that is printed while a bar is drawn then stands above it.
+        if stderr not in self._consoles:
+            from rich.console import Console
 
-        return Console(stderr=stderr, highlight=False)
+            self._consoles[stderr] = Console(stderr=stderr, highlight=False)
+        return self._consoles[stderr]
 
 
 def _print(console: Console, things: tuple[RenderableType, ...]) -> None:

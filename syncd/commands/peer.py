@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from client_sdk.backoff import Backoff, Timing
@@ -18,7 +19,7 @@ from conflict_rules.wire import decode_outcome, decode_state
 from syncd.app import App
 from syncd.commands.database import user_text
 from syncd.commands.output import Output
-from syncd.commands.remote import look_at, transport_failure
+from syncd.commands.remote import look_at, next_page, transport_failure
 from syncd.errors import CommandError
 from syncd.settings import Settings
 from syncd.store.sqlite_in_use import in_use
@@ -134,9 +135,7 @@ class _Remote:
         cursor: str | None = None
         more = True
         while more:
-            asked = {scope: cursor}
-            reply, _ = await self._patiently(lambda: self._transport.pull("import", asked, _PAGE_BYTES))  # noqa: B023
-            page = reply.pages[scope]
+            page = await self._patiently(partial(next_page, self._transport, "import", scope, cursor))
             cursor, more = page.cursor, page.more
             for state, _ in page.states:
                 yield state

@@ -11,12 +11,17 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from client_sdk.errors import Denied, TransportError
+from client_sdk.errors import Denied, TransportError, Unreachable
+from client_sdk.messages import Page
+from client_sdk.transport import Transport
 from syncd.errors import CommandError, SettingsError
 
-__all__ = ["RemoteServer", "base_url", "look_at", "transport_failure", "unreachable"]
+__all__ = ["RemoteServer", "base_url", "look_at", "next_page", "transport_failure", "unreachable"]
 
 _TIMEOUT_S: Final = 10.0
+_PAGE_BYTES: Final = 1024 * 1024
+_NEEDED_LIMITS: Final = {"max_changes": 1, "max_body_bytes": 64 * 1024}
+"""Of a server that does not tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +61,35 @@ async def look_at(url: str, token: str | None) -> RemoteServer:
         raise unreachable(url, failure) from failure
     if told.get("code") in ("unauthenticated", "forbidden"):
         raise _denied(url)
-    if "limits" not in told:
+    if told.get("code") is not None:
         raise CommandError(
             f"The server at {url} does not answer a pull: {told.get('detail', 'it gives no reason')}.",
             hint=str(told.get("hint", "Look into its log.")),
             code="unreachable",
         )
     well = ready.get("status") == "ready"
-    return RemoteServer(
-        url=url,
-        version=str(about["syncd"]),
-        app=str(about.get("app", "?")),
-        app_version=int(ready.get("schema", 1)) if well else 1,
-        trouble=None if well else str(ready.get("detail", "it does not say why")),
-        limits={str(name): int(value) for name, value in told["limits"].items()},
-        clock_offset_ms=int(told["server_time_ms"]) - began - round_trip_ms // 2,
-        round_trip_ms=round_trip_ms,
-    )
+    try:
+        return RemoteServer(
+            url=url,
+            version=str(about["syncd"]),
+            app=str(about.get("app", "?")),
+            app_version=int(ready["schema"]) if well else 1,
+            trouble=None if well else str(ready.get("detail", "it does not say why")),
+            limits={**_NEEDED_LIMITS, **{str(name): int(value) for name, value in told["limits"].items()}},
+            clock_offset_ms=int(told["server_time_ms"]) - began - round_trip_ms // 2,
+            round_trip_ms=round_trip_ms,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as odd:
+        raise _not_syncd(url) from odd
+
+
+async def next_page(transport: Transport, replica: str, scope: str, cursor: str | None) -> Page:
+    """What came in `scope` after `cursor`; raises `TransportError`, also for an answer that would be asked for ever."""
+    reply, _ = await transport.pull(replica, {scope: cursor}, _PAGE_BYTES)
+    page = reply.pages.get(scope)
+    if page is None or (page.more and page.cursor == cursor):
+        raise Unreachable("the server's answer to a pull did not bring what was asked for")
+    return page
 
 
 def base_url(url: str) -> str:

@@ -20,14 +20,13 @@ from client_sdk.transport import LiveSocket, Transport
 from conflict_rules.values import valid_scope
 from syncd.commands.figures import duration_text, printable, value_text
 from syncd.commands.output import Output
-from syncd.commands.remote import look_at, transport_failure
+from syncd.commands.remote import look_at, next_page, transport_failure
 from syncd.commands.telling import ScopeTeller, Told
 from syncd.errors import CommandError, SettingsError
 
 __all__ = ["tail"]
 
 _REPLICA: Final = "tail"
-_PAGE_BYTES: Final = 1024 * 1024
 _LONG_AGO_MS: Final = 60_000
 """A change that was made longer ago than this is shown with its age."""
 _STYLES: Final = {"create": "green", "update": "cyan", "delete": "red", "gone": "red"}
@@ -107,11 +106,13 @@ class _Tail:
         message = await socket.receive()
         match message.get("type"):
             case "subscribed":
-                for name, cursor in decode_standings(message).items():
+                standings = decode_standings(message)
+                for name, scope in self._scopes.items():
+                    cursor = standings.get(name)
                     if cursor is None:
-                        await self._catch_up(self._scopes[name])
+                        await self._catch_up(scope)
                     else:
-                        self._scopes[name].cursor = cursor
+                        scope.cursor = cursor
                 self._backoff.reset()
                 self._output.fact("watching", url=self._url, scopes=list(self._scopes))
                 self._output.note(Text(f"Watching {', '.join(self._scopes)} at {self._url}; Ctrl-C ends it.", "dim"))
@@ -119,8 +120,9 @@ class _Tail:
                 await self._take_delta(decode_delta(message))
             case "pull":
                 named = message.get("scopes")
-                for name in named if isinstance(named, list) else self._scopes:
-                    await self._catch_up(self._scopes[str(name)])
+                for name, scope in self._scopes.items():
+                    if not isinstance(named, list) or name in named:
+                        await self._catch_up(scope)
             case "ping":
                 await socket.send({"type": "pong"})
             case "error":
@@ -132,7 +134,9 @@ class _Tail:
                 pass
 
     async def _take_delta(self, delta: Delta) -> None:
-        scope = self._scopes[delta.scope]
+        scope = self._scopes.get(delta.scope)
+        if scope is None:
+            return
         states = [state for state, _ in delta.states]
         if delta.after == scope.cursor:
             scope.cursor = delta.upto
@@ -144,8 +148,7 @@ class _Tail:
         """Pull what is missing, page by page."""
         more = True
         while more:
-            reply, _ = await self._transport.pull(_REPLICA, {scope.name: scope.cursor}, _PAGE_BYTES)
-            page = reply.pages[scope.name]
+            page = await next_page(self._transport, _REPLICA, scope.name, scope.cursor)
             if page.reset:
                 scope.teller.start_over()
                 self._output.fact("reset", scope=scope.name)

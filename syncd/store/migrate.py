@@ -53,7 +53,8 @@ def migrate(path: Path | str) -> list[str]:
 
     Raises `SchemaTooNew` if a newer syncd has written it, `SettingsError` if a server is using it.
     """
-    path = Path(path).absolute()
+    # Resolved, as a server does: another name for its file has the same lock.
+    path = Path(path).resolve()
     with closing(lock_database(path)):
         return migrate_locked(path)
 

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from syncd import __version__
 from tests.commands.conftest import Run
 from tests.commands.make import create, note, push, seed, write_export
@@ -92,6 +94,25 @@ async def test_of_a_server_it_tells_version_health_clock_and_limits(run: Run, tm
         assert "not ready" in done.out
         await server.stop()
         assert (await asyncio.to_thread(run, "status", "--url", server.url)).code == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>Welcome to the stadium's network</html>", "[]", "{}", '{"syncd":"0.1.0"}', '{"syncd":1,"limits":2}']
+)
+async def test_what_is_no_syncd_is_a_sentence(run: Run, body: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for command in (["status"], ["doctor"], ["import", write_export(Path("in.jsonl"))]):
+            done = await asyncio.to_thread(run, *command, "--url", f"http://127.0.0.1:{port}")
+            assert done.code == 1
+            assert "is not a syncd" in done.out + done.err
 
 
 def test_both_a_file_and_a_server_are_wrong_usage(run: Run) -> None:

@@ -78,6 +78,8 @@ async def test_another_name_for_the_same_file_is_the_same_file(path: Path, store
     link.symlink_to(path)
     with pytest.raises(SettingsError):
         await SqliteStore.open(link)
+    with pytest.raises(SettingsError):
+        migrate(link)
 
 
 async def test_a_running_server_is_not_migrated_under_its_feet(path: Path, store: SqliteStore) -> None:
