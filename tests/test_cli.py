@@ -90,7 +90,7 @@ class TestServe:
                 "database": str(tmp_path / "club.db"),
                 "pid": server.pid,
                 "app": "grassroots",
-                "types": ["event", "match", "player", "team"],
+                "types": ["event", "lineup", "match", "player", "substitution", "team"],
                 "access": "loopback only, no token",
                 "version": __version__,
             }
