@@ -29,6 +29,8 @@ from client_sdk.errors import (
     Unreachable,
 )
 from client_sdk.handles import ChangeHandle
+from client_sdk.observers import CollectionChange
+from client_sdk.outbox_file import Imported
 from client_sdk.progress import Phase, Progress
 from client_sdk.status import Status
 from client_sdk.sync_state import SyncState
@@ -40,11 +42,13 @@ __all__ = [
     "Client",
     "Closed",
     "Collection",
+    "CollectionChange",
     "Denied",
     "DictCollection",
     "FileInUse",
     "FileTooNew",
     "FileUnusable",
+    "Imported",
     "LocalFileError",
     "NoServer",
     "NotHere",

@@ -95,6 +95,8 @@ class Collection(_Collection, Generic[R]):
     put = _Makes(collections.Collection[R].put)
     get = Waits(collections.Collection[R].get)
     all = Waits(collections.Collection[R].all)
+    count = Waits(collections.Collection[R].count)
+    on_change = Calls(collections.Collection[R].on_change)
 
 
 class DictCollection(_Collection):
@@ -103,6 +105,8 @@ class DictCollection(_Collection):
     put = _Makes(collections.DictCollection.put)
     get = Waits(collections.DictCollection.get)
     all = Waits(collections.DictCollection.all)
+    count = Waits(collections.DictCollection.count)
+    on_change = Calls(collections.DictCollection.on_change)
 
 
 def _same_arguments(
@@ -176,7 +180,9 @@ class Client(Facade):
 
     check = Waits(asynchronous.Client.check)
     dismiss = Waits(asynchronous.Client.dismiss)
+    export_outbox = Waits(asynchronous.Client.export_outbox)
     follow = Waits(asynchronous.Client.follow)
+    import_outbox = Waits(asynchronous.Client.import_outbox)
     nudge = Calls(asynchronous.Client.nudge)
     on_progress = Calls(asynchronous.Client.on_progress)
     outbox = Calls(asynchronous.Client.outbox)

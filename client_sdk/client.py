@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -17,12 +17,14 @@ from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
+from client_sdk.encoding import Encoding
 from client_sdk.errors import Closed, NoServer, NotHere, Unfit
 from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
 from client_sdk.intake import Intake
 from client_sdk.messages import Limits
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
+from client_sdk.outbox_file import Imported, export_outbox, import_outbox
 from client_sdk.progress import Progress, ProgressCallbacks
 from client_sdk.pulse import Pulse
 from client_sdk.replica import Replica
@@ -51,7 +53,8 @@ class Client:
 
     `url`: the server; None for a replica that only ever works alone. `replica`: its local file, opened by one process
     at a time. `app`: whose types and views it knows; without one, any type with rule `merge`. `scopes`: what it keeps
-    up to date, besides what its file says. `now_ms`: reads the wall clock. `timing`, `dice`: of polling and back-off.
+    up to date, besides what its file says; a mapping gives each its priority (see `follow`). `now_ms`: reads the wall
+    clock. `timing`, `dice`: of polling and back-off. `encoding`: "json", or "msgpack" for smaller messages.
 
     Opening never waits for the network. Raises `LocalFileError` with a sentence if the file cannot be used.
     """
@@ -63,14 +66,15 @@ class Client:
         replica: Path | str,
         app: App | None = None,
         token: str | None = None,
-        scopes: Iterable[str] = (),
+        scopes: Mapping[str, int] | Iterable[str] = (),
         now_ms: Callable[[], int] = _wall_clock_ms,
         timing: Timing | None = None,
         dice: random.Random | None = None,
+        encoding: Encoding = "json",
     ) -> None:
         self._path = replica
         self._app = app or open_app()
-        self._first_scopes = tuple(scopes)
+        self._first_scopes = scopes if isinstance(scopes, Mapping) else dict.fromkeys(scopes)
         self._now_ms = now_ms
         self._pulse = Pulse()
         self._outcomes = Outcomes()
@@ -80,14 +84,15 @@ class Client:
         timing = timing or Timing()
         self._timing = timing
         self._dice = dice or random.Random()
-        self._transport = None if url is None else Transport(url, token, timing.timeout_s)
+        self._transport = None if url is None else Transport(url, token, timing.timeout_s, encoding)
         self._replica: Replica | None = None
         self._loop: SyncLoop | None = None
 
     async def __aenter__(self) -> Self:
         replica = await Replica.open(self._path, self._app, self._now_ms, self._pulse.beat)
         try:
-            await replica.follow(self._first_scopes)
+            for priority in set(self._first_scopes.values()):
+                await replica.follow([name for name, each in self._first_scopes.items() if each == priority], priority)
         except BaseException:
             await replica.close()
             raise
@@ -200,12 +205,12 @@ class Client:
 
     @property
     def scopes(self) -> Collection[str]:
-        """The scopes that are followed, sorted."""
+        """The scopes that are followed, sorted by priority and name."""
         return self._opened().followed()
 
-    async def follow(self, scope: str) -> None:
-        """Keep a scope up to date here, also after the next start."""
-        for name in await self._opened().follow([scope]):
+    async def follow(self, scope: str, priority: int = 0) -> None:
+        """Keep a scope up to date here, also after the next start. Of several, the lower priority is brought first."""
+        for name in await self._opened().follow([scope], priority):
             if self._loop is not None:
                 self._loop.want(name)
 
@@ -266,6 +271,26 @@ class Client:
     async def dismiss(self, change: Change) -> None:
         """A rejected change has been dealt with."""
         await self._opened().forget_rejected(change)
+
+    async def export_outbox(self, path: Path | str) -> int:
+        """Write what waits, and what was rejected, to a file of JSON lines; returns how many. Nothing changes here.
+
+        Raises `FileUnusable` if the file cannot be written.
+        """
+        return await export_outbox(self._opened(), path)
+
+    async def import_outbox(self, path: Path | str, *, rejected: bool = False) -> Imported:
+        """Make the changes of an exported outbox anew in this replica; importing it again changes nothing.
+
+        `rejected`: also those that the server had refused. Raises `FileUnusable` or `Unfit` before anything is made.
+        """
+        replica = self._opened()
+        followed = set(replica.followed())
+        imported = await import_outbox(replica, path, rejected=rejected)
+        for scope in replica.followed():
+            if scope not in followed and self._loop is not None:
+                self._loop.want(scope)
+        return imported
 
     async def pause(self) -> None:
         """Stop all traffic; everything else goes on working."""

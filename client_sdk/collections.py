@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
 from client_sdk.handles import ChangeHandle
+from client_sdk.observers import CollectionChange, ShownPair
 from client_sdk.replica import Replica
+from client_sdk.selection import Sort, Where, select
 from conflict_rules import State
 from conflict_rules.values import JsonValue
 from syncd.app import Resource, new_id
@@ -16,6 +18,7 @@ from syncd.app import Resource, new_id
 __all__ = ["Collection", "DictCollection"]
 
 R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
 
 ToHandle = Callable[[Draft], ChangeHandle]
 CurrentGroup = Callable[[], GroupDraft | None]
@@ -50,6 +53,21 @@ class _Base:
     async def _all(self, scope: str | None) -> list[State]:
         return await self._replica.states(self._type, scope, self._group())
 
+    def _observe(
+        self,
+        shape: Callable[[State], T],
+        callback: Callable[[CollectionChange[T]], object],
+        scope: str | None = None,
+    ) -> Callable[[], None]:
+        def told(pair: ShownPair) -> None:
+            before, after = pair
+            one = after or before
+            if one is not None and scope in (None, one.scope):
+                here = after is not None and after.deleted is None
+                callback(CollectionChange(one.id, one.scope, shape(one) if here else None))
+
+        return self._replica.observers.add(self._type, told)
+
 
 class Collection(_Base, Generic[R]):
     """Resources of one declared type. Reads show the view: what is confirmed, and what was done here since."""
@@ -72,8 +90,33 @@ class Collection(_Base, Generic[R]):
         state = await self._get(resource_id)
         return None if state is None else self._model.from_fields(state.id, state.fields)
 
-    async def all(self, scope: str | None = None) -> list[R]:
-        """The resources of one scope, or of every scope that is here, sorted by id."""
+    async def all(
+        self,
+        scope: str | None = None,
+        *,
+        where: Where[R] | None = None,
+        sort: Sort[R] | None = None,
+        limit: int | None = None,
+    ) -> list[R]:
+        """The resources of one scope, or of every scope that is here, sorted by id unless `sort` says otherwise.
+
+        `where`: the values that fields must have, or a function that chooses. `sort`: a field, with "-" before it for
+        the highest first, or a key function. `limit`: how many at most.
+        """
+        return select(await self._resources(scope), getattr, where, sort, limit)
+
+    async def count(self, scope: str | None = None, *, where: Where[R] | None = None) -> int:
+        """How many `all` would return."""
+        return len(select(await self._resources(scope), getattr, where))
+
+    def on_change(self, callback: Callable[[CollectionChange[R]], object]) -> Callable[[], None]:
+        """Call it whenever a resource of this type shows differently, changed here or elsewhere.
+
+        It runs in the event loop, once the file has the change, and cannot wait. Returns a function that ends that.
+        """
+        return self._observe(lambda state: self._model.from_fields(state.id, state.fields), callback)
+
+    async def _resources(self, scope: str | None) -> list[R]:
         return [self._model.from_fields(state.id, state.fields) for state in await self._all(scope)]
 
 
@@ -98,8 +141,37 @@ class DictCollection(_Base):
     async def get(self, resource_id: str) -> dict[str, JsonValue] | None:
         """The resource as it is shown; None if it is not here or deleted."""
         state = await self._get(resource_id)
-        return None if state is None else {**state.fields, "id": state.id}
+        return None if state is None else _as_dict(state)
 
-    async def all(self, scope: str | None = None) -> list[dict[str, JsonValue]]:
-        """The resources of one scope, this collection's by default, sorted by id."""
-        return [{**state.fields, "id": state.id} for state in await self._all(scope or self._scope)]
+    async def all(
+        self,
+        scope: str | None = None,
+        *,
+        where: Where[dict[str, JsonValue]] | None = None,
+        sort: Sort[dict[str, JsonValue]] | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, JsonValue]]:
+        """The resources of one scope, this collection's by default, sorted by id unless `sort` says otherwise.
+
+        `where`: the values that fields must have, or a function that chooses. `sort`: a field, with "-" before it for
+        the highest first, or a key function. `limit`: how many at most.
+        """
+        return select(await self._resources(scope), dict.get, where, sort, limit)
+
+    async def count(self, scope: str | None = None, *, where: Where[dict[str, JsonValue]] | None = None) -> int:
+        """How many `all` would return."""
+        return len(select(await self._resources(scope), dict.get, where))
+
+    def on_change(self, callback: Callable[[CollectionChange[dict[str, JsonValue]]], object]) -> Callable[[], None]:
+        """Call it whenever a resource of this type shows differently, changed here or elsewhere.
+
+        It runs in the event loop, once the file has the change, and cannot wait. Returns a function that ends that.
+        """
+        return self._observe(_as_dict, callback, self._scope)
+
+    async def _resources(self, scope: str | None) -> list[dict[str, JsonValue]]:
+        return [_as_dict(state) for state in await self._all(scope or self._scope)]
+
+
+def _as_dict(state: State) -> dict[str, JsonValue]:
+    return {**state.fields, "id": state.id}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.errors import NotHere, Unfit
 from client_sdk.messages import Limits
+from client_sdk.observers import changed_pairs
 from client_sdk.outbox import Entry
 from client_sdk.rebase import Pending, base_of
 from client_sdk.replica import Replica
@@ -147,6 +148,8 @@ class Edits:
             entries.append(Entry.of(replica.next_seq + index, change, replica.clock.device_ms()))
         row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(entries)))
         new_scopes = replica.to_follow({draft.scope for draft in drafts})
+        observed = replica.observers.types
+        before = await replica.look_at({entry.key for entry in entries if entry.key[0] in observed})
         async with replica.store.transaction():
             await replica.store.add_changes(entry.row() for entry in entries)
             await replica.store.save_replica(row)
@@ -158,6 +161,8 @@ class Edits:
         for draft, entry in zip(drafts, entries, strict=True):
             draft.entry = entry
             replica.outbox.add(entry)
+        if before:
+            replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
 
 
 def _living(shown: State | None, type_name: str, resource_id: str) -> State:

@@ -37,6 +37,7 @@ class ChangeRow:
 class ScopeRow:
     """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: the highest that a
     page or delta brought. `generation`: counts fresh snapshots; `resetting`: one of them is not complete yet.
+    `priority`: lower is brought first.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ScopeRow:
     version: int = 0
     generation: int = 0
     resetting: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
 _BUSY_S: Final = 0.5
@@ -68,8 +68,14 @@ CREATE TABLE resources (
 );
 CREATE INDEX resources_by_scope ON resources (scope, type);
 PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_FORMAT};
 """
+_UPGRADES: Final = {
+    1: """
+ALTER TABLE scopes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE imported (identity TEXT PRIMARY KEY) WITHOUT ROWID;
+""",
+}
+"""By the format that each leads on from."""
 
 
 class LocalStore:
@@ -138,8 +144,8 @@ class LocalStore:
                 raise FileUnusable(f"{self._path} is a database of something else; choose another file")
             # executescript would commit half-way: the statements go one by one into one transaction.
             async with self.transaction():
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    await self._connection.execute(statement)
+                await self._run(_SCHEMA)
+                await self._upgrade(1)
                 await self._connection.execute(
                     "INSERT INTO replica VALUES (1, ?, 1, NULL, NULL, 0)",
                     (new_replica,),
@@ -149,7 +155,17 @@ class LocalStore:
                 raise FileUnusable(f"{self._path} is a database of something else; choose another file")
             # A write takes the lock now, not at the first put.
             async with self.transaction():
+                await self._upgrade(found)
                 await self._connection.execute("UPDATE replica SET next_n = next_n")
+
+    async def _upgrade(self, found: int) -> None:
+        for before in range(found, _FORMAT):
+            await self._run(_UPGRADES[before])
+        await self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    async def _run(self, script: str) -> None:
+        for statement in filter(str.strip, script.split(";")):
+            await self._connection.execute(statement)
 
     async def _pragma(self, name: str) -> int:
         return int((await self._rows(f"PRAGMA {name}"))[0][0])
@@ -190,8 +206,8 @@ class LocalStore:
 
     async def scopes(self) -> list[ScopeRow]:
         """Every scope that was ever followed."""
-        rows = await self._rows("SELECT name, followed, cursor, version, generation, resetting FROM scopes")
-        return [ScopeRow(name, bool(f), cursor, v, g, bool(r)) for name, f, cursor, v, g, r in rows]
+        rows = await self._rows("SELECT name, followed, cursor, version, generation, resetting, priority FROM scopes")
+        return [ScopeRow(name, bool(f), cursor, v, g, bool(r), p) for name, f, cursor, v, g, r, p in rows]
 
     async def resource(self, type_name: str, resource_id: str) -> ResourceRow | None:
         """The confirmed state of one resource."""
@@ -217,7 +233,17 @@ class LocalStore:
         )
         return [ResourceRow(*row) for row in rows]
 
+    async def imported(self) -> set[str]:
+        """Identities of the changes that were ever imported."""
+        return {identity for (identity,) in await self._rows("SELECT identity FROM imported")}
+
     # Writing
+
+    async def add_imported(self, identities: Iterable[str]) -> None:
+        """These have been imported."""
+        await self._connection.executemany(
+            "INSERT OR IGNORE INTO imported (identity) VALUES (?)", [(identity,) for identity in identities]
+        )
 
     async def save_replica(self, row: ReplicaRow) -> None:
         """Write who this replica is."""
@@ -271,9 +297,9 @@ class LocalStore:
     async def save_scope(self, row: ScopeRow) -> None:
         """Write how far this replica has a scope."""
         await self._connection.execute(
-            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (row.name, row.followed, row.cursor, row.version, row.generation, row.resetting),
+            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting, priority) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row.name, row.followed, row.cursor, row.version, row.generation, row.resetting, row.priority),
         )
 
     async def save_resources(self, rows: Iterable[ResourceRow]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from client_sdk.local_rows import ReplicaRow
+from client_sdk.observers import changed_pairs
 from client_sdk.outbox import Entry, decode_row
 from client_sdk.renumbering import after_forgetting
 from client_sdk.replica import Replica, new_replica_id
@@ -65,6 +66,8 @@ class Numbering:
 
     async def _save_renumbered(self, entries: Sequence[Entry], row: ReplicaRow) -> None:
         replica = self._replica
+        observed = replica.observers.types
+        before = await replica.look_at({entry.key for entry in entries if entry.key[0] in observed})
         async with replica.store.transaction():
             await replica.store.renumber(entry.row() for entry in entries)
             await replica.store.save_replica(row)
@@ -77,3 +80,5 @@ class Numbering:
                 known.become(entry)
             else:
                 replica.outbox.add(entry)
+        if before:
+            replica.observers.tell(changed_pairs(before, await replica.look_at(before)))

@@ -47,6 +47,7 @@ class Pull:
         self._portion = Portion()
         self._most_scopes = _MOST_SCOPES
         self._ticket = 0
+        self._disliked: set[str] = set()
         self._wanted: dict[str, int] = {}
         self._behind: dict[str, int] = {}
         self._done: dict[str, int] = {}
@@ -113,6 +114,7 @@ class Pull:
                     to_compare.append(await self._comparison.hold(scope, page.cursor, page.digest))
                 elif digest:
                     self._comparison.has_none(scope)
+            self._disliked.difference_update(scopes)
             self._most_scopes = min(_MOST_SCOPES, self._most_scopes * 2)
         except TimedOut:
             self._portion.came_late(_PAGE_BYTES)
@@ -121,7 +123,8 @@ class Pull:
             # Too many at once for a server whose limits are not known yet; or one name that it does not like, which
             # then goes to the end of the queue, so that it holds up none of the others.
             self._most_scopes = max(1, len(scopes) // 2)
-            self.check(scopes[:1])
+            if len(scopes) == 1:
+                self._disliked.add(scopes[0])
             raise
         finally:
             await self._feed.release(scopes)
@@ -134,6 +137,10 @@ class Pull:
             self.check(untold)
 
     def _due(self) -> list[str]:
-        """Those that have waited longest first, so that none starves behind a busy one."""
+        """By priority; of one, those that have waited longest first, so that none starves behind a busy one."""
         due = [scope for scope in self._replica.followed() if self._wanted.get(scope, 0) > self._done.get(scope, 0)]
-        return sorted(due, key=lambda scope: (self._wanted[scope], scope))
+
+        def order(scope: str) -> tuple[bool, int, int, str]:
+            return (scope in self._disliked, self._replica.scopes[scope].priority, self._wanted[scope], scope)
+
+        return sorted(due, key=order)

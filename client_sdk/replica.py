@@ -19,6 +19,7 @@ from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
+from client_sdk.observers import Observers
 from client_sdk.outbox import Outbox, ResourceKey, decode_row
 from client_sdk.rebase import Pending, show
 from conflict_rules import Change, InvalidValue, Stamp, State, rule_by_name
@@ -44,6 +45,7 @@ class Replica:
         self.app = app
         self.row = row
         self.outbox = Outbox()
+        self.observers = Observers()
         self.scopes: dict[str, ScopeRow] = {}
         self.rejected_count = 0
         self.clock = DeviceClock(
@@ -100,8 +102,9 @@ class Replica:
         return self.next_seq - 1
 
     def followed(self) -> list[str]:
-        """The scopes that are kept up to date here, sorted."""
-        return sorted(name for name, row in self.scopes.items() if row.followed)
+        """The scopes that are kept up to date here, sorted by priority, lower first, and by name."""
+        rows = sorted((row.priority, name) for name, row in self.scopes.items() if row.followed)
+        return [name for _, name in rows]
 
     # Reading
 
@@ -141,6 +144,10 @@ class Replica:
         confirmed = _confirmed(await self.store.resource(*key))
         pending = self._pending(key, group)
         return confirmed, pending, self._show(key, confirmed, pending)
+
+    async def look_at(self, keys: Iterable[ResourceKey]) -> dict[ResourceKey, State | None]:
+        """What is shown of each; the caller holds the lock."""
+        return {key: (await self.look(key))[2] for key in keys}
 
     def _show(self, key: ResourceKey, confirmed: State | None, pending: list[Pending]) -> State | None:
         if not pending:
@@ -184,8 +191,11 @@ class Replica:
 
     # Scopes
 
-    async def follow(self, names: Iterable[str]) -> list[str]:
-        """Keep these scopes up to date from now on; returns those that were not followed yet."""
+    async def follow(self, names: Iterable[str], priority: int | None = None) -> list[str]:
+        """Keep these scopes up to date from now on; returns those that were not followed yet.
+
+        `priority`: None leaves it as it is, 0 at first.
+        """
         names = set(names)
         for name in names:
             if not valid_scope(name):
@@ -194,11 +204,17 @@ class Replica:
 
         async def commit() -> None:
             rows.extend(self.to_follow(names))
-            if rows:
+            changed = {row.name: row for row in rows}
+            if priority is not None:
+                known = {name: changed.get(name) or self.scopes[name] for name in names}
+                changed |= {
+                    name: replace(row, priority=priority) for name, row in known.items() if row.priority != priority
+                }
+            if changed:
                 async with self.store.transaction():
-                    for row in rows:
+                    for row in changed.values():
                         await self.store.save_scope(row)
-                self.scopes.update({row.name: row for row in rows})
+                self.scopes.update(changed)
 
         await self.write(commit)
         return [row.name for row in rows]

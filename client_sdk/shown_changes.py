@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
+from client_sdk.observers import changed_pairs
 from client_sdk.outbox import ResourceKey
-from client_sdk.rebase import same_content
 from client_sdk.replica import Replica
 from conflict_rules import State
 
 __all__ = ["Looks", "ShownChanges"]
 
-Looks = dict[str, dict[ResourceKey, State | None]]
-"""What each watched scope shows of some resources."""
+Looks = dict[ResourceKey, State | None]
+"""What is shown of some resources."""
 
 
 class ShownChanges:
-    """`watched` says of which scopes anybody wants to know; `on_shown(scope, states)` is told.
+    """`watched` says of which scopes anybody wants to know; `on_shown(scope, states)` is told. So are the observers of
+    the replica.
 
     Every method runs inside a write of the replica.
     """
@@ -37,27 +38,24 @@ class ShownChanges:
 
     def is_watched(self, scope: str) -> bool:
         """Whether anybody wants to know."""
-        return scope in self._watched()
+        return scope in self._watched() or bool(self._replica.observers.types)
 
     async def look(self, keys: Iterable[ResourceKey]) -> Looks:
-        """What watched scopes show of these resources."""
-        found: Looks = {scope: {} for scope in self._watched()}
-        for key in keys if found else ():
-            _, _, shown = await self._replica.look(key)
-            for scope, states in found.items():
-                states[key] = shown if shown is not None and shown.scope == scope else None
-        return found
+        """What is shown of these resources, as far as anybody wants to know."""
+        types = None if self._watched() else self._replica.observers.types
+        return await self._replica.look_at(key for key in keys if types is None or key[0] in types)
 
     async def tell(self, before: Looks) -> None:
-        for scope, states in before.items():
-            after = (await self.look(states)).get(scope, {})
-            changed = [
-                now or _gone(then)
-                for key, then in states.items()
-                if not same_content(then, now := after.get(key)) and (now or then)
-            ]
-            if changed:
-                self._on_shown(scope, [state for state in changed if state is not None])
+        """Tell what shows differently than before."""
+        if not before:
+            return
+        changed = changed_pairs(before, await self._replica.look_at(before))
+        for scope in self._watched():
+            states = [now or _gone(then) for then, now in changed]
+            here = [state for state in states if state is not None and state.scope == scope]
+            if here:
+                self._on_shown(scope, here)
+        self._replica.observers.tell(changed)
 
 
 def _gone(state: State | None) -> State | None:

@@ -14,7 +14,8 @@ from typing import Final
 
 import aiohttp
 
-from client_sdk.errors import Busy, Denied, Refused, TimedOut, TransportError, Unreachable
+from client_sdk.encoding import CONTENT_TYPES, Encoding, decode, encoded
+from client_sdk.errors import Busy, Denied, Refused, TimedOut, TransportError, Unfit, Unreachable
 from client_sdk.messages import (
     Limits,
     PullReply,
@@ -39,12 +40,15 @@ _CLOSING: Final = aiohttp.ClientWSTimeout(ws_close=1.0)
 class Transport:
     """One server. `token` may be replaced at any time; it counts from the next request on. `limits`: as last told."""
 
-    def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
+    def __init__(self, url: str, token: str | None, timeout_s: float, encoding: Encoding = "json") -> None:
         self._base = url.rstrip("/") + "/sync/v1"
         self.token = token
         self.limits = Limits()
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
+        if encoding not in CONTENT_TYPES:
+            raise Unfit(f"the encoding {encoding!r} is not one of: {', '.join(CONTENT_TYPES)}")
+        self._encoding = encoding
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -95,6 +99,8 @@ class Transport:
         socket = LiveSocket(websocket)
         try:
             hello: dict[str, JsonValue] = {"type": "hello", "replica": replica}
+            if self._encoding != "json":
+                hello["format"] = self._encoding
             if self.token is not None:
                 hello["token"] = self.token
             await socket.send(hello)
@@ -114,14 +120,17 @@ class Transport:
         started = time.monotonic()
         try:
             async with self._open().post(
-                f"{self._base}/{path}", data=body, headers={"Content-Type": "application/json", **self._headers()}
+                f"{self._base}/{path}",
+                data=encoded(body, self._encoding),
+                headers={"Content-Type": CONTENT_TYPES[self._encoding], **self._headers()},
             ) as response:
                 text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as failure:
             raise _unreachable(self._base, failure) from failure
         if response.status != 200:
             raise _problem(response, text)
-        return parse(text), int((time.monotonic() - started) * 1000)
+        answered_in: Encoding = "msgpack" if response.content_type == CONTENT_TYPES["msgpack"] else "json"
+        return decode(text, answered_in), int((time.monotonic() - started) * 1000)
 
     def _headers(self) -> dict[str, str]:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
@@ -150,7 +159,7 @@ class LiveSocket:
         """The next message; raises `Unreachable` or `Denied` when there will be none."""
         frame = await self._websocket.receive()
         if frame.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            message = parse(frame.data)
+            message = decode(frame.data, "msgpack") if frame.type is aiohttp.WSMsgType.BINARY else parse(frame.data)
             if message.get("type") == "error" and message.get("code") == "unauthenticated":
                 raise Denied(str(message.get("message") or _DENIED))
             return message
