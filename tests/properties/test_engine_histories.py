@@ -132,9 +132,11 @@ class Play:
             publish = engine.bus.publish
             if self.bad_bus:
                 self.spoil(engine)
+            watchers: list[asyncio.Task[None]] = []
             for copy in self.copies:
                 connection = engine.watcher.connect(max_frames=self.dice.choice([2, 256]))
                 watching = asyncio.create_task(copy.watch(engine, connection))
+                watchers.append(watching)
                 undo.push_async_callback(asyncio.wait, [watching])
                 undo.callback(engine.watcher.disconnect, connection)
             for _ in range(self.dice.randint(4, 8)):
@@ -147,8 +149,8 @@ class Play:
                 assert told(await engine.states(scope), scope) == self.expected(scope)
                 if self.bad_bus:  # the slow poll of heads
                     publish(scope, self.model.heads.get(scope, 0))
-            for copy in self.copies:
-                await until(lambda copy=copy: told(copy.held, copy.scope) == self.expected(copy.scope))  # type: ignore[misc]
+            for copy, watching in zip(self.copies, watchers, strict=True):
+                await until(lambda: self.is_told(copy, watching))  # noqa: B023  # called before the next turn
             await self.check_history(engine)
 
     def spoil(self, engine: Engine) -> None:
@@ -206,6 +208,12 @@ class Play:
         for name, state in states.items():
             assert state["origin"][0] != phone.id or state["origin"][1] <= page.settled, "law 4"
             phone.shown[name] = state["version"]
+
+    def is_told(self, copy: Copy, watching: asyncio.Task[None]) -> bool:
+        """Whether the copy holds what the model does; raises what ended its watcher, if something did."""
+        if watching.done():
+            watching.result()
+        return told(copy.held, copy.scope) == self.expected(copy.scope)
 
     def expected(self, scope: str) -> dict[str, Held]:
         return {name: held for name, held in self.model.resources.items() if held.scope == scope}
