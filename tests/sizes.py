@@ -19,7 +19,8 @@ class Sizes:
     `property_examples`: histories or values that hypothesis tries per property. `engine_histories`: how many are
     played against a whole engine on a file. `crash_kills`: how often the server
     is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
-    recorded matches the demo plays.
+    recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
+    `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times.
     """
 
     name: str
@@ -28,10 +29,19 @@ class Sizes:
     crash_kills: int = 50
     crash_clients: int = 16
     demo_matches: int = 10
+    offline_changes: int = 400
+    bootstrap_resources: int = 2_000
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
-FULL: Final = Sizes("full", property_examples=10_000, engine_histories=1000, demo_matches=128)
+FULL: Final = Sizes(
+    "full",
+    property_examples=10_000,
+    engine_histories=1000,
+    demo_matches=128,
+    offline_changes=10_000,
+    bootstrap_resources=100_000,
+)
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
 

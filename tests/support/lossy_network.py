@@ -71,6 +71,11 @@ class LossyNetwork:
         self._up = False
         self._break_all()
 
+    @property
+    def up(self) -> bool:
+        """Whether there is a signal."""
+        return self._up
+
     def heal(self) -> None:
         """The signal is back."""
         self._up = True
