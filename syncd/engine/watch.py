@@ -81,10 +81,15 @@ class Watcher:
             raise
         for scope in scopes:
             topic = self._topics.get(scope)
-            if topic is not None and topic.sent is None:
+            if topic is None:
+                continue
+            if topic.sent is None:
                 topic.sent = heads[scope]
                 if topic.latest > topic.sent:
                     self._flush_soon(scope)
+            elif topic.sent > heads[scope]:
+                # Frames may have begun above what was looked at here, and what lies between is not sent any more.
+                standings[scope] = Standing(None)
         return standings
 
     async def _stand(self, scopes: Mapping[str, str | None]) -> tuple[Mapping[str, int], dict[str, Standing]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -278,3 +278,26 @@ async def test_taking_a_frame_may_be_given_up_without_losing_one(engine: Engine)
     assert (frame.scope, frame.upto) == ("main", (await engine.puller.pull("w", {"main": None}))["main"].cursor)
     engine.watcher.disconnect(connection)
     assert await connection.take() is None
+
+
+async def test_who_looked_at_the_head_before_frames_began_above_it_is_told_to_pull(engine: Engine) -> None:
+    """Two join a scope that nobody watched; the one that looked first is answered last."""
+    looked, may_go_on = asyncio.Event(), asyncio.Event()
+    stand = engine.watcher._stand
+
+    async def stand_slowly(scopes: Mapping[str, str | None]) -> Any:
+        found = await stand(scopes)
+        looked.set()
+        await may_go_on.wait()
+        return found
+
+    cursor = (await engine.puller.pull("w", {"main": None}))["main"].cursor
+    slow, quick = engine.watcher.connect(), engine.watcher.connect()
+    engine.watcher._stand = stand_slowly  # type: ignore[method-assign]
+    joining = asyncio.create_task(engine.watcher.subscribe(slow, {"main": cursor}))
+    await looked.wait()
+    engine.watcher._stand = stand  # type: ignore[method-assign]
+    await engine.replica("a").create("x", v=1)
+    await engine.watcher.subscribe(quick, {"main": None})
+    may_go_on.set()
+    assert (await joining)["main"].cursor is None
