@@ -86,11 +86,12 @@ class Writing:
 
     def __init__(self, server: Served) -> None:
         self._server = server
+        self._stopped = False
         self._task = asyncio.create_task(self._write())
         self.written = 0
 
     async def _write(self) -> None:
-        while True:
+        while not self._stopped:
             n = self.written + 1
             stamp = str(Stamp(1_763_650_000_000 + n, 0, "writer"))
             change = {"n": n, "scope": "main", "type": "note", "id": f"w{n}", "op": "create", "base": 0, "stamp": stamp}
@@ -99,8 +100,8 @@ class Writing:
             await asyncio.sleep(0.002)
 
     async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        self._stopped = True
+        await self._task
 
 
 async def test_a_bootstrap_that_is_cut_off_three_times_resumes_where_it_was_while_a_writer_goes_on(
