@@ -27,6 +27,7 @@ PASSED_ON = {
     "_optional_text(raw.get('code'))",
     "bad.code",
     "code",
+    "entry.outcome.code",
     "error.problem_code",
     "invalid.code",
     "invalid.problem_code",
