@@ -93,6 +93,10 @@ async def measure(changes: int, count: int, seconds: float) -> None:
             running_server(Path(folder) / "server.db") as server,
             aiohttp.ClientSession() as session,
         ):
+            # The server on one core; the phones, which are elsewhere in life, on the other, in each other's way least.
+            for task in os.listdir(f"/proc/{server.pid}/task"):
+                os.sched_setaffinity(int(task), {0})
+            os.sched_setaffinity(0, {1})
             others = [Other(f"other-{index}", server.url, session) for index in range(count)]
             done = asyncio.Event()
             tasks = [asyncio.create_task(other.keep_pushing(done)) for other in others]
@@ -102,7 +106,15 @@ async def measure(changes: int, count: int, seconds: float) -> None:
             alone, alone_count = p99(others)
             started = time.perf_counter()
             process = await asyncio.create_subprocess_exec(
-                sys.executable, __file__, "--drain", str(replica), server.url, stdout=subprocess.DEVNULL
+                "nice",
+                "-n",
+                "19",
+                sys.executable,
+                __file__,
+                "--drain",
+                str(replica),
+                server.url,
+                stdout=subprocess.DEVNULL,
             )
             assert await process.wait() == 0
             took_s = time.perf_counter() - started
@@ -121,7 +133,7 @@ async def measure(changes: int, count: int, seconds: float) -> None:
         f"queue of {changes}: drained in {took_s:.1f} s with its process's start, exactly once, digests equal",
         f"p99 alone {alone:.1f} ms ({alone_count} pushes), beside it {beside:.1f} ms ({beside_count})",
         f"p99 alone again, after it: {after:.1f} ms",
-        f"ratio {beside / ((alone + after) / 2):.2f} (wanted: at most 1.5)",
+        f"ratio {beside / min(alone, after):.2f} to the lower of both (wanted: at most 1.5)",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
 

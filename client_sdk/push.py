@@ -27,6 +27,8 @@ __all__ = ["Push"]
 log = logging.getLogger(__name__)
 
 _ENVELOPE_BYTES: Final = 1024
+_AT_ONCE: Final = 100
+"""Changes in a message: a server reads and answers that many in a few ms, so that it keeps others waiting no longer."""
 
 
 class Push:
@@ -61,7 +63,9 @@ class Push:
         """Send the next batch; raises `TransportError`, with everything that was not answered still waiting."""
         limits = self._transport.limits
         most_bytes = _room(limits)
-        units = self._replica.outbox.next_batch(self._replica.id, limits.max_changes, self._portion.within(most_bytes))
+        units = self._replica.outbox.next_batch(
+            self._replica.id, min(limits.max_changes, _AT_ONCE), self._portion.within(most_bytes)
+        )
         if not units:
             return
         try:

@@ -6,11 +6,13 @@ The path of one change: read, grouped with whatever else waits, settled against 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from conflict_rules import Change, Clock, Kind, Stamp
+from conflict_rules import Change, Clock, Kind, Outcome, Stamp
 from conflict_rules.values import JsonValue, valid_replica
 from conflict_rules.wire import change_digest, decode_change, encode_outcome, encode_state
 from syncd.app import App
@@ -19,16 +21,17 @@ from syncd.engine.delta import deltas_of
 from syncd.engine.group_commit import GroupCommit
 from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.limits import Limits
-from syncd.engine.settle import Incoming, Reply, Settler
+from syncd.engine.portions import Pace, group_of, scattered_groups, take_portion, units_of
+from syncd.engine.settle import SCATTERED, Incoming, Reply, Settler
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
-from syncd.errors import AppError, InvalidMessage, TooLarge
+from syncd.errors import AppError, InvalidMessage, SyncdError, TooLarge
 from syncd.store.protocol import ResourceKey, Store, Transaction, Wanted
 
 __all__ = ["PushReply", "Pusher"]
 
-_MAX_GROUP_CHANGES: Final = 2_000
-"""Changes in one group commit: enough to share a disk write, few enough not to hold up the event loop for long."""
+_MAX_GROUP_CHANGES: Final = 500
+"""Changes in one group commit: enough to share a disk write, few enough not to keep others waiting for long."""
 _MAX_WAITING_CHANGES: Final = 50_000
 _MAX_RUNS: Final = 8
 """How often a group may run, each time with more locks: twice as a rule, more if hooks are led on by what they read."""
@@ -76,6 +79,7 @@ class Pusher:
         self._limits = limits
         self._server_replica = _SERVER_REPLICA + store.incarnation
         self._clock = Clock(self._server_replica, now_ms)
+        self._pace = Pace(time.monotonic)
         self._commits: GroupCommit[_Job, PushReply] = GroupCommit(
             self._run,
             weigh=lambda job: max(1, len(job.incoming)),
@@ -87,8 +91,9 @@ class Pusher:
         """Settle the changes of one replica, oldest first, and answer each; durable when this returns (invariant 1).
 
         `changes`: as they were sent. `schema`: the app version that changes were made under which do not say.
-        Raises `InvalidMessage` or `TooLarge` for the envelope, `StoreError` if the database failed; then nothing was
-        applied, unless the connection to it broke in the very moment of the commit: sending again is always safe.
+        Raises `InvalidMessage` or `TooLarge` for the envelope, `StoreError` if the database failed at once; then
+        nothing was applied, unless the connection to it broke in the very moment of the commit. If it fails later, what
+        was not reached is answered `retry_later`. Sending again is always safe.
         """
         if not valid_replica(replica) or replica.startswith(_SERVER_REPLICA):
             raise InvalidMessage(
@@ -100,17 +105,41 @@ class Pusher:
             raise TooLarge(
                 f"{len(changes)} changes in one push, more than the {self._limits.max_changes} allowed", field="changes"
             )
-        return await self._commits.submit(_Job(replica, self._read(replica, schema, changes)))
+        self._pace.begin(len(changes))
+        units, scattered = units_of(changes), scattered_groups(changes)
+        began = time.monotonic()
+        reply = await self._commits.submit(self._job(replica, schema, units, scattered))
+        while units:
+            await asyncio.sleep(self._pace.pause_s(time.monotonic() - began))
+            began = time.monotonic()
+            job = self._job(replica, schema, units, scattered)
+            try:
+                part = await self._commits.submit(job)
+            except SyncdError as failure:
+                # What came before is durable, so that the push as a whole has not failed.
+                part = PushReply(replica, reply.settled, [_not_now(member, failure) for member in job.incoming])
+            reply = replace(part, outcomes=[*reply.outcomes, *part.outcomes])
+        return reply
 
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
 
-    def _read(self, replica: str, schema: int, raws: Sequence[object]) -> list[Incoming]:
+    def _job(self, replica: str, schema: int, units: deque[list[object]], scattered: Collection[str]) -> _Job:
         arrival = Stamp(self._now_ms(), 0, replica)
-        return [
-            Incoming(decode_change(raw, replica, schema=schema, stamp=arrival), raw, change_digest(raw)) for raw in raws
-        ]
+        return _Job(
+            replica,
+            [
+                Incoming(
+                    decode_change(raw, replica, schema=schema, stamp=arrival),
+                    raw,
+                    change_digest(raw),
+                    # What stands between its members is settled before the last of them: too late for all or none.
+                    refused=SCATTERED if group_of(raw) in scattered else None,
+                )
+                for raw in take_portion(units, self._pace.portion)
+            ],
+        )
 
     async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
         scopes = {change.scope for job in jobs for change in job.changes if change.scope}
@@ -166,6 +195,10 @@ class Pusher:
             _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
         ]
         return PushReply(job.replica, workspace.replica(job.replica).settled, outcomes)
+
+
+def _not_now(member: Incoming, failure: SyncdError) -> dict[str, JsonValue]:
+    return encode_outcome(member.change.n, Outcome(Kind.RETRY_LATER, code=failure.code, message=str(failure)))
 
 
 def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[str, JsonValue]:

@@ -5,12 +5,11 @@ Writes nothing by itself: the workspace holds what is to be committed, and outco
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Final
 
 import structlog
 
@@ -19,22 +18,21 @@ from conflict_rules.values import RepeatedKeys, canonical_json
 from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
 from syncd.app import App, Veto
 from syncd.engine.limits import Limits
+from syncd.engine.portions import group_of
 from syncd.engine.workspace import Workspace, encode_body
 from syncd.store.protocol import ReplicaRow, SettledRow
 
-__all__ = ["Incoming", "Reply", "Settler"]
+__all__ = ["SCATTERED", "Incoming", "Reply", "Settler"]
 
 log = structlog.get_logger(__name__)
 
 _RANK = (Kind.REJECTED, Kind.OVERRULED)
 """What brings a whole group down, the worst first."""
 
-_AT_ONCE = 100
-"""Changes to settle before live frames and other requests have their turn."""
-
-_SCATTERED = Outcome(
+SCATTERED: Final = Outcome(
     Kind.REJECTED, 0, "invalid_group", "group: its changes stand apart in the push; put them side by side", "group"
 )
+"""What becomes of a change whose group does not stand in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +88,13 @@ class Settler:
 
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
         """An answer to each change, in order. Changes with the same `group` are neighbours, settled all or none."""
-        runs = [(group, list(members)) for group, members in groupby(incoming, key=_group_of)]
-        times = Counter(group for group, _ in runs)
         replies: list[Reply] = []
-        for group, members in runs:
-            if group is None:
-                for place, member in enumerate(members, 1):
-                    replies.extend(await self._settle_unit([member]))
-                    if place % _AT_ONCE == 0:
-                        await asyncio.sleep(0)
-            elif times[group] == 1:
-                replies.extend(await self._settle_unit(members))
-            else:
-                # What stands between its members is settled before the last of them: too late for all or none.
-                replies.extend(await self._settle_unit([replace(member, refused=_SCATTERED) for member in members]))
+        for group, members in groupby(incoming, key=lambda member: group_of(member.raw)):
+            if group is not None:
+                replies.extend(await self._settle_unit(list(members)))
+                continue
+            for member in members:
+                replies.extend(await self._settle_unit([member]))
         return replies
 
     async def _settle_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
@@ -331,16 +322,6 @@ def _spelt_out(raw: object) -> object:
         # MessagePack has keys of any type.
         return {key if isinstance(key, str) else repr(key): _spelt_out(value) for key, value in raw.items()}
     return [_spelt_out(item) for item in raw] if isinstance(raw, list) else raw
-
-
-def _group_of(incoming: Incoming) -> str | None:
-    return incoming.change.group if isinstance(incoming.change, Change) else _raw_group(incoming.raw)
-
-
-def _raw_group(raw: object) -> str | None:
-    """The group of a change that cannot be read: it brings its group down, not its neighbours."""
-    group = raw.get("group") if isinstance(raw, dict) else None
-    return group if isinstance(group, str) else None
 
 
 def _scope_of(member: Incoming) -> str:

@@ -19,6 +19,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from syncd.errors import StoreUnavailable
 from syncd.store.migrate import migrate_locked
 from syncd.store.protocol import Commit, Loaded, Page, StateRow, Wanted
+from syncd.store.sqlite_checkpoint import Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
@@ -47,8 +48,9 @@ def _wall_clock_ms() -> int:
 class SqliteTransaction:
     """Implements `Transaction`; it begins in the database with its first call."""
 
-    def __init__(self, writer: SqliteConnection, incarnation_no: int) -> None:
+    def __init__(self, writer: SqliteConnection, checkpoints: Checkpoints, incarnation_no: int) -> None:
         self._writer = writer
+        self._checkpoints = checkpoints
         self._incarnation_no = incarnation_no
         self._begun = False
 
@@ -67,6 +69,7 @@ class SqliteTransaction:
         self._begun = True
         await self._writer.run(write_commit, commit, self._incarnation_no)
         self._begun = False
+        self._checkpoints.wrote(len(commit.states) + len(commit.settled))
 
     async def end(self) -> None:
         """Roll back what was not committed.
@@ -114,6 +117,7 @@ class SqliteStore:
         incarnation_no: int,
         writer: SqliteConnection,
         readers: Sequence[SqliteConnection],
+        checkpointer: SqliteConnection,
         resources: AsyncExitStack,
     ) -> None:
         self._path = path
@@ -125,6 +129,7 @@ class SqliteStore:
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
+        self._checkpoints = Checkpoints(checkpointer, self._checkpoint_rest)
         self._resources = resources
         self._closing: asyncio.Task[None] | None = None
 
@@ -147,13 +152,14 @@ class SqliteStore:
             resources.callback(lock.close)
             await asyncio.to_thread(migrate_locked, path)
             connections = []
-            for writer in (True, *[False] * _READERS):
-                connection = await SqliteConnection.open(path, writer=writer, busy_timeout_s=busy_timeout_s)
+            for is_writer in (True, False, *[False] * _READERS):
+                connection = await SqliteConnection.open(path, writer=is_writer, busy_timeout_s=busy_timeout_s)
                 resources.push_async_callback(connection.close)
                 connections.append(connection)
             incarnation = uuid.uuid4().hex
             incarnation_no = await connections[0].run(write_incarnation, incarnation, now_ms())
-            return cls(path, incarnation, incarnation_no, connections[0], connections[1:], resources.pop_all())
+            writer, checkpointer, *readers = connections
+            return cls(path, incarnation, incarnation_no, writer, readers, checkpointer, resources.pop_all())
 
     @property
     def incarnation(self) -> str:
@@ -166,7 +172,7 @@ class SqliteStore:
     ) -> AsyncIterator[SqliteTransaction]:
         """See `Store.transaction`. All transactions run one after the other, whatever they name."""
         async with self._writing:
-            transaction = SqliteTransaction(self._writer, self._incarnation_no)
+            transaction = SqliteTransaction(self._writer, self._checkpoints, self._incarnation_no)
             try:
                 yield transaction
             finally:
@@ -197,8 +203,16 @@ class SqliteStore:
     async def close(self) -> None:
         """See `Store.close`."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._resources.aclose(), name="close-store")
+            self._closing = asyncio.create_task(self._close(), name="close-store")
         await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self._checkpoints.close()
+        await self._resources.aclose()
+
+    async def _checkpoint_rest(self) -> None:
+        async with self._writing:
+            await self._writer.run(checkpoint)
 
 
 def _in_write(

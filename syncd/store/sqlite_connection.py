@@ -23,6 +23,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 _WRITER_CACHE_KIB: Final = 64 * 1024
 _READER_CACHE_KIB: Final = 16 * 1024
 _WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
+_WAL_KEPT_PAGES: Final = 16 * 1024
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,6 +98,8 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
     # Invariant 1: FULL writes the log through to the disk at every commit; NORMAL, only now and then.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+    # A safety net only; see sqlite_checkpoint.py.
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_KEPT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
 
 
