@@ -3,13 +3,23 @@
 Nothing here does I/O, reads a clock, or imports syncd.
 """
 
-from conflict_rules.append import Append
+from conflict_rules.add_wins import SET
+from conflict_rules.algebra import Algebra
+from conflict_rules.append import APPEND
 from conflict_rules.change import Change, Op
+from conflict_rules.counter import COUNTER
+from conflict_rules.deletes import Deletes
 from conflict_rules.deletion import apply_change
-from conflict_rules.lww import LastWriteWins
-from conflict_rules.merge import FieldMerge
+from conflict_rules.extremes import MAX, MIN
+from conflict_rules.field_rule import FieldRule
+from conflict_rules.lww import LWW
+from conflict_rules.manual import MANUAL, Dispute, conflict_id, dispute_of
+from conflict_rules.merge import MERGE
 from conflict_rules.outcome import Kind, Merged, Outcome
-from conflict_rules.rule import Algebra, Rule, UnknownRule, register_rule, rule_by_name, rule_names
+from conflict_rules.own import ASK, MergeFunction, own_rule
+from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import Rule, UnknownRule, register_rule, rule_by_name, rule_names
+from conflict_rules.server_wins import SERVER_WINS
 from conflict_rules.stamp import (
     MAX_DRIFT_MS,
     Clock,
@@ -24,25 +34,37 @@ from conflict_rules.state import Mark, Origin, State
 from conflict_rules.values import Fields, InvalidName, InvalidValue, JsonValue
 
 __all__ = [
+    "APPEND",
+    "ASK",
+    "COUNTER",
+    "LWW",
+    "MANUAL",
+    "MAX",
     "MAX_DRIFT_MS",
+    "MERGE",
+    "MIN",
+    "SERVER_WINS",
+    "SET",
     "Algebra",
-    "Append",
     "Change",
     "Clock",
     "ClockDrift",
     "ClockOverflow",
-    "FieldMerge",
+    "Deletes",
+    "Dispute",
+    "FieldRule",
     "Fields",
     "InvalidName",
     "InvalidValue",
     "JsonValue",
     "Kind",
-    "LastWriteWins",
     "Mark",
+    "MergeFunction",
     "Merged",
     "Op",
     "Origin",
     "Outcome",
+    "RecordRule",
     "Rule",
     "Stamp",
     "StampError",
@@ -50,7 +72,10 @@ __all__ = [
     "State",
     "UnknownRule",
     "apply_change",
+    "conflict_id",
+    "dispute_of",
     "effective_stamp",
+    "own_rule",
     "register_rule",
     "rule_by_name",
     "rule_names",

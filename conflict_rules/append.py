@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from conflict_rules.change import Change, Op
-from conflict_rules.field_merge import merge_fields
+from conflict_rules.later_stamp import LATER_STAMP
 from conflict_rules.outcome import Kind, Merged, Outcome
-from conflict_rules.rule import Algebra, register_rule
+from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import register_rule
 from conflict_rules.state import State
 from conflict_rules.values import same_value
 
-__all__ = ["Append"]
+__all__ = ["APPEND", "AppendRule"]
 
 
-class Append:
+@dataclass(frozen=True)
+class AppendRule(RecordRule):
     """A fact is inserted under an id of its own; the same fact told twice is one fact; corrections are field merges."""
-
-    name = "append"
-    algebra = Algebra(commutative=True, associative=True, idempotent=True)
-    whole_record = False
 
     def merge(self, state: State | None, change: Change, version: int) -> Merged:
         """See `Rule.merge`. A create that tells what already stands is `applied`, from whomever it comes."""
-        merged = merge_fields(state, change, version)
+        merged = super().merge(state, change, version)
         if state is not None and change.op is Op.CREATE and _same_fact(state, change):
             return Merged(Outcome(Kind.APPLIED, merged.outcome.version), merged.state)
         return merged
@@ -31,4 +31,4 @@ def _same_fact(state: State, change: Change) -> bool:
     return all(name in state.fields and same_value(state.fields[name], value) for name, value in change.fields.items())
 
 
-APPEND = register_rule(Append())
+APPEND = register_rule(AppendRule("append", LATER_STAMP))

@@ -18,6 +18,10 @@ class Op(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    RESTORE = "restore"
+    """Bring back what was deleted; `fields` is what it is to be, as far as the tombstone does not hold it."""
+    SETTLE = "settle"
+    """Choose the value of a field that is in dispute (law 8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Change:
     except under a rule that declares `whole_record`. `base`: the version of the resource state that the person
     was shown, 0 for none (law 1). `stamp`: from the replica's clock, or the effective one once the server has
     fixed it (law 2). `group`: changes of one push that share it are applied all or none. `schema`: the app
-    version it was made under.
+    version it was made under. `was`: what the person was shown in those fields whose rule may
+    ask. `conflict`: the id of the conflict that a settlement is of.
     """
 
     replica: str
@@ -42,3 +47,5 @@ class Change:
     fields: Mapping[str, JsonValue] = field(default_factory=dict)
     group: str | None = None
     schema: int = 1
+    was: Mapping[str, JsonValue] = field(default_factory=dict)
+    conflict: str | None = None

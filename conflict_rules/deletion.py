@@ -1,11 +1,15 @@
-"""What every rule has in common: changes to what is gone or never was, and deletes (law 9, `delete_wins`)."""
+"""The one door to the rules, and what they have in common: deletes, restores, what is gone or never was (law 9)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conflict_rules.change import Change, Op
+from conflict_rules.deletes import Deletes
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.rule import Rule
 from conflict_rules.state import Mark, Origin, State
+from conflict_rules.values import InvalidValue
 
 __all__ = ["apply_change"]
 
@@ -16,68 +20,92 @@ def apply_change(rule: Rule, state: State | None, change: Change, version: int) 
     `version` is what the result takes if the change has an effect. This is the one door to the rules, for the
     server and for the replica's own view.
     """
-    if state is None:
-        return _apply_to_nothing(rule, change, version)
-    if state.deleted is not None:
-        return _apply_to_tombstone(state, state.deleted, change)
-    if change.op is Op.DELETE:
-        return _delete(state, change, version)
-    return rule.merge(state, change, version)
+    try:
+        if state is None:
+            return _apply_to_nothing(rule, change, version)
+        if state.deleted is not None:
+            return _apply_to_tombstone(rule, state, state.deleted, change, version)
+        return _apply_to_living(rule, state, change, version)
+    except InvalidValue as invalid:
+        version = 0 if state is None else state.version
+        return Merged(Outcome(Kind.REJECTED, version, invalid.code, str(invalid), invalid.field), state)
 
 
 def _apply_to_nothing(rule: Rule, change: Change, version: int) -> Merged:
-    if change.op is Op.CREATE:
+    if change.op is Op.CREATE or (change.op is Op.RESTORE and change.fields):
         return rule.merge(None, change, version)
     if change.op is Op.DELETE:
-        outcome = Outcome(Kind.APPLIED, code="nothing_to_delete", message="there is no such resource any more")
-    else:
-        # Law 9: never a resurrection. What comes back half-empty is worse than what stays away.
-        outcome = Outcome(
-            Kind.REJECTED,
-            code="unknown_resource",
-            message=f"there is no {change.type} {change.id!r} to update: it never was, or was deleted long ago",
-            field="id",
+        return Merged(
+            Outcome(Kind.APPLIED, code="nothing_to_delete", message="there is no such resource any more"), None
         )
-    return Merged(outcome, None)
+    # Law 9: never a resurrection. What comes back half-empty is worse than what stays away.
+    message = f"there is no {change.type} {change.id!r} to {change.op}: it never was, or was deleted long ago"
+    raise InvalidValue("unknown_resource", "id", message)
 
 
-def _apply_to_tombstone(state: State, deleted: Mark, change: Change) -> Merged:
+def _apply_to_living(rule: Rule, state: State, change: Change, version: int) -> Merged:
+    floor = state.floor
+    if (
+        floor is not None
+        and rule.deletes is Deletes.DELETE_WINS
+        and change.op is not Op.RESTORE
+        and not floor.seen_by(change)
+    ):
+        # It belongs to the life that the delete ended, whether it comes before the restore or after it.
+        return _deleted_meanwhile(state, change)
+    if change.op is Op.DELETE:
+        return _delete(rule, state, change, version)
+    return rule.merge(state, change, version)
+
+
+def _apply_to_tombstone(rule: Rule, state: State, deleted: Mark, change: Change, version: int) -> Merged:
     if change.op is Op.DELETE:
         return Merged(Outcome(Kind.APPLIED, state.version, "nothing_to_delete", "it was deleted already"), state)
-    if deleted.seen_by(change):
-        return Merged(
-            Outcome(
-                Kind.REJECTED,
-                state.version,
-                "deleted",
-                f"this {change.type} was deleted before the change was made",
-                "id",
-            ),
-            state,
+    seen = deleted.seen_by(change)
+    if change.op is Op.RESTORE and seen:
+        return _bring_back(rule, state, deleted, change, version, Kind.APPLIED)
+    if rule.deletes is Deletes.UPDATE_WINS and not seen and change.op is not Op.SETTLE:
+        return _bring_back(rule, state, deleted, change, version, Kind.MERGED)
+    if seen:
+        raise InvalidValue("deleted", "id", f"this {change.type} was deleted before the change was made")
+    return _deleted_meanwhile(state, change)
+
+
+def _bring_back(rule: Rule, state: State, deleted: Mark, change: Change, version: int, kind: Kind) -> Merged:
+    if not state.fields and not change.fields:
+        raise InvalidValue(
+            "nothing_kept", "fields", f"fields: what this {change.type} held is not kept; say what it is to hold"
         )
+    # Under `update_wins` the tombstone has kept what there was; else the change brings the whole of it.
+    before = replace(state, deleted=None) if state.fields else None
+    merged = rule.merge(before, change, version)
+    assert merged.state is not None
+    outcome = merged.outcome if merged.outcome.kind is Kind.CONFLICT else replace(merged.outcome, kind=kind)
+    origin = Origin(change.replica, change.n)
+    back = replace(merged.state, version=version, origin=origin, deleted=None, floor=deleted)
+    return Merged(replace(outcome, version=version), back)
+
+
+def _deleted_meanwhile(state: State, change: Change) -> Merged:
+    if change.op is Op.DELETE:
+        return Merged(Outcome(Kind.APPLIED, state.version, "nothing_to_delete", "it was deleted already"), state)
+    message = f"this {change.type} was deleted meanwhile, and the delete wins; the change is kept in the history"
     return Merged(
-        Outcome(
-            Kind.OVERRULED,
-            state.version,
-            "deleted",
-            f"this {change.type} was deleted meanwhile, and the delete wins; the change is kept in the history",
-            "id",
-            lost=tuple(change.fields),
-        ),
+        Outcome(Kind.OVERRULED, state.version, "deleted", message, "id", lost=tuple(change.fields)),
         state,
     )
 
 
-def _delete(state: State, change: Change, version: int) -> Merged:
-    kind = Kind.APPLIED if state.seen_by(change) else Kind.MERGED
-    tombstone = State(
-        state.scope,
-        state.type,
-        state.id,
-        version,
-        fields={},
-        marks={},
-        origin=Origin(change.replica, change.n),
-        deleted=Mark(version, change.stamp),
+def _delete(rule: Rule, state: State, change: Change, version: int) -> Merged:
+    seen = state.seen_by(change)
+    origin = Origin(change.replica, change.n)
+    mark = Mark(version, change.stamp)
+    if rule.deletes is Deletes.DELETE_WINS:
+        tombstone = State(state.scope, state.type, state.id, version, {}, {}, origin, mark)
+        return Merged(Outcome(Kind.APPLIED if seen else Kind.MERGED, version), tombstone)
+    if not seen:
+        message = f"somebody edited this {change.type} meanwhile, and the edit wins; it stays"
+        return Merged(Outcome(Kind.OVERRULED, state.version, "updated_meanwhile", message), state)
+    return Merged(
+        Outcome(Kind.APPLIED, version), replace(state, version=version, origin=origin, deleted=mark, floor=None)
     )
-    return Merged(Outcome(kind, version), tombstone)

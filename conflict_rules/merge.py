@@ -1,26 +1,14 @@
-"""Rule `merge`: a change is a patch; different fields combine, the same field goes to the later stamp."""
+"""Rule `merge`: a change is a patch; different fields combine, the same field goes to its own rule.
+
+Two people who edit different fields of one record both keep their edit. For preferences, and by default.
+"""
 
 from __future__ import annotations
 
-from conflict_rules.change import Change
-from conflict_rules.field_merge import merge_fields
-from conflict_rules.outcome import Merged
-from conflict_rules.rule import Algebra, register_rule
-from conflict_rules.state import State
+from conflict_rules.later_stamp import LATER_STAMP
+from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import register_rule
 
-__all__ = ["FieldMerge"]
+__all__ = ["MERGE"]
 
-
-class FieldMerge:
-    """Two people who edit different fields of one record both keep their edit. For preferences, and by default."""
-
-    name = "merge"
-    algebra = Algebra(commutative=True, associative=True, idempotent=True)
-    whole_record = False
-
-    def merge(self, state: State | None, change: Change, version: int) -> Merged:
-        """See `Rule.merge`."""
-        return merge_fields(state, change, version)
-
-
-MERGE = register_rule(FieldMerge())
+MERGE = register_rule(RecordRule("merge", LATER_STAMP))

@@ -28,8 +28,8 @@ class Kind(StrEnum):
 
     @property
     def took_effect(self) -> bool:
-        """Whether the state holds something of the change."""
-        return self in (Kind.APPLIED, Kind.MERGED)
+        """Whether the state holds something of the change, were it only that there is a question."""
+        return self in (Kind.APPLIED, Kind.MERGED, Kind.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Outcome:
     """One change's fate.
 
     `version`: the version of the scope that holds the result. `code`, `message`, `field`: why, as stable text, as
-    a sentence, and where in the change. `lost`: the fields in which another change stands.
+    a sentence, and where in the change. `lost`: the fields in which another change stands. `conflicts`: the ids of the
+    conflicts that it opened or widened.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Outcome:
     message: str | None = None
     field: str | None = None
     lost: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

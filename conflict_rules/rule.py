@@ -1,29 +1,17 @@
-"""The Rule protocol, the algebra that a rule declares, and the registry of rules by name."""
+"""The Rule protocol, and the registry of rules by name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from conflict_rules.algebra import Algebra
 from conflict_rules.change import Change
+from conflict_rules.deletes import Deletes
+from conflict_rules.field_rule import FieldRule
 from conflict_rules.outcome import Merged
 from conflict_rules.state import State
 
-__all__ = ["Algebra", "Rule", "UnknownRule", "register_rule", "rule_by_name", "rule_names"]
-
-
-@dataclass(frozen=True, slots=True)
-class Algebra:
-    """What a rule promises about concurrent changes; property tests hold it to each promise.
-
-    `commutative`: the order of arrival does not matter. `associative`: nor does how they are split over batches
-    and replicas. `idempotent`: nor does a repeat. `arbitrated`: arrival decides, so none of these is promised.
-    """
-
-    commutative: bool
-    associative: bool
-    idempotent: bool
-    arbitrated: bool = False
+__all__ = ["Rule", "UnknownRule", "register_rule", "rule_by_name", "rule_names"]
 
 
 @runtime_checkable
@@ -45,10 +33,20 @@ class Rule(Protocol):
         """Whether an update carries every field its replica knows, rather than only what the person touched."""
         ...
 
-    def merge(self, state: State | None, change: Change, version: int) -> Merged:
-        """Merge a create or update into `state` (None: the resource is new; never a tombstone).
+    @property
+    def deletes(self) -> Deletes:
+        """Which stands of a delete and an edit that have not seen each other."""
+        ...
 
-        `change.stamp` is effective. `version` is what the result takes if the change has an effect.
+    def field_rule(self, name: str) -> FieldRule:
+        """The rule of one field."""
+        ...
+
+    def merge(self, state: State | None, change: Change, version: int) -> Merged:
+        """Merge a create, update, restore or settlement into `state` (None: the resource is new; never a tombstone).
+
+        `change.stamp` is effective. `version` is what the result takes if the change has an effect. Raises
+        `InvalidValue` for a value that its rule cannot take.
         Deletes and changes to what is gone or never was do not come here: see `conflict_rules.deletion`.
         """
         ...
@@ -62,9 +60,10 @@ class UnknownRule(LookupError):
 
 
 _rules: dict[str, Rule] = {}
+R = TypeVar("R", bound=Rule)
 
 
-def register_rule(rule: Rule) -> Rule:
+def register_rule(rule: R) -> R:
     """Make `rule` known by its name; raises ValueError if another rule has it already."""
     if _rules.setdefault(rule.name, rule) is not rule:
         raise ValueError(f"a rule named {rule.name!r} is registered already; choose another name")

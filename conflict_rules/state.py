@@ -7,7 +7,7 @@ mark says version 5 or lower.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conflict_rules.change import Change
 from conflict_rules.stamp import Stamp
@@ -43,7 +43,10 @@ class Origin:
 class State:
     """A resource as one version of its scope has it.
 
-    `marks` has an entry for each entry of `fields`. A tombstone has `deleted` set, and neither fields nor marks.
+    `marks` has an entry for each entry of `fields`. `rule_data`: what the rule of a field keeps beside its value (the
+    dots of a set, the dispute over a field), for the fields that have some. A tombstone has `deleted` set, and neither
+    fields nor marks, unless its type keeps them for whoever edited it meanwhile (`update_wins`). `floor`: the mark of
+    the delete that a restore has overcome; changes from before it are of the life that was ended.
     """
 
     scope: str
@@ -54,6 +57,8 @@ class State:
     marks: Mapping[str, Mark]
     origin: Origin
     deleted: Mark | None = None
+    rule_data: Mapping[str, JsonValue] = field(default_factory=dict)
+    floor: Mark | None = None
 
     def seen_by(self, change: Change) -> bool:
         """Whether whoever made `change` was shown every value of this state."""

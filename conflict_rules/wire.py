@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from conflict_rules.change import Change, Op
 from conflict_rules.outcome import Kind, Outcome
@@ -43,7 +43,9 @@ __all__ = [
 PROTOCOL_VERSION: Final = 1
 """1 (2026-11): push, pull, live; creates, updates and deletes."""
 
-_CHANGE_KEYS = frozenset({"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema"})
+_CHANGE_KEYS = frozenset(
+    {"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema", "was", "conflict"}
+)
 
 _HASHED_DEPTH = MAX_DEPTH + 8
 """Below this nothing can be applied, so that what is there need not tell two changes apart."""
@@ -78,6 +80,10 @@ def encode_change(change: Change) -> dict[str, JsonValue]:
         encoded["fields"] = dict(change.fields)
     if change.group is not None:
         encoded["group"] = change.group
+    if change.was:
+        encoded["was"] = dict(change.was)
+    if change.conflict is not None:
+        encoded["conflict"] = change.conflict
     return encoded
 
 
@@ -116,6 +122,7 @@ def encode_state(state: State) -> dict[str, JsonValue]:
     """The wire form of a state; its scope is named once, by what encloses it.
 
     `marks` is `[[version, stamp, [field, …]], …]`; the entry without fields covers every field not named in another.
+    A tombstone has the delete's mark there; what it keeps of its fields (`update_wins`) is in `kept`.
     """
     encoded: dict[str, JsonValue] = {
         "type": state.type,
@@ -123,50 +130,57 @@ def encode_state(state: State) -> dict[str, JsonValue]:
         "version": state.version,
         "origin": [state.origin.replica, state.origin.n],
     }
+    if state.rule_data:
+        encoded["rule_data"] = dict(state.rule_data)
+    if state.floor is not None:
+        encoded["floor"] = _encode_mark(state.floor)
     if state.deleted is not None:
         encoded["deleted"] = True
-        encoded["marks"] = [[state.deleted.version, str(state.deleted.stamp)]]
+        encoded["marks"] = [_encode_mark(state.deleted)]
+        if state.fields:
+            encoded["kept"] = {"fields": dict(state.fields), "marks": _encode_marks(state)}
         return encoded
     encoded["fields"] = dict(state.fields)
+    encoded["marks"] = _encode_marks(state)
+    return encoded
+
+
+def _encode_mark(mark: Mark) -> list[JsonValue]:
+    return [mark.version, str(mark.stamp)]
+
+
+def _encode_marks(state: State) -> list[JsonValue]:
     by_mark: dict[Mark, list[str]] = {}
     for name, mark in state.marks.items():
         by_mark.setdefault(mark, []).append(name)
     widest = max(by_mark, key=lambda mark: len(by_mark[mark]), default=None)
     marks: list[JsonValue] = []
     for mark, names in by_mark.items():
-        entry: list[JsonValue] = [mark.version, str(mark.stamp)]
+        entry = _encode_mark(mark)
         if mark != widest:
             entry.append(sorted(names))
         marks.append(entry)
-    encoded["marks"] = marks
-    return encoded
+    return marks
 
 
 def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
     """Read what `encode_state` wrote; raises ValueError, KeyError or TypeError if it was something else."""
     origin = raw["origin"]
-    marks = raw["marks"]
-    if not isinstance(origin, list) or not isinstance(marks, list):
-        raise TypeError("origin and marks of a state are arrays")
+    if not isinstance(origin, list):
+        raise TypeError("the origin of a state is an array")
     deleted: Mark | None = None
     fields: dict[str, JsonValue] = {}
-    field_marks: dict[str, Mark] = {}
+    marks: dict[str, Mark] = {}
     if raw.get("deleted"):
-        deleted = Mark(int(marks[0][0]), Stamp.parse(marks[0][1]))
+        deleted = _decode_mark(raw["marks"][0])  # type: ignore[index]  # raises what it says
+        if "kept" in raw:
+            fields, marks = _decode_fields(raw["kept"])  # type: ignore[arg-type]
     else:
-        given = raw["fields"]
-        if not isinstance(given, Mapping):
-            raise TypeError("the fields of a state are an object")
-        fields = dict(given)
-        rest: Mark | None = None
-        for entry in marks:
-            mark = Mark(int(entry[0]), Stamp.parse(entry[1]))
-            if len(entry) == 2:
-                rest = mark
-            else:
-                field_marks.update(dict.fromkeys(entry[2], mark))
-        if rest is not None:
-            field_marks.update({name: rest for name in fields if name not in field_marks})
+        fields, marks = _decode_fields(raw)
+    floor = raw.get("floor")
+    rule_data = raw.get("rule_data", {})
+    if not isinstance(rule_data, Mapping):
+        raise TypeError("the rule data of a state is an object")
     version = raw["version"]
     if not isinstance(version, int):
         raise TypeError("the version of a state is an integer")
@@ -176,10 +190,33 @@ def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
         str(raw["id"]),
         version,
         fields,
-        field_marks,
+        marks,
         Origin(str(origin[0]), int(origin[1])),
         deleted,
+        dict(rule_data),
+        None if floor is None else _decode_mark(floor),
     )
+
+
+def _decode_mark(raw: Any) -> Mark:
+    return Mark(int(raw[0]), Stamp.parse(raw[1]))
+
+
+def _decode_fields(raw: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], dict[str, Mark]]:
+    given, entries = raw["fields"], raw["marks"]
+    if not isinstance(given, Mapping) or not isinstance(entries, list):
+        raise TypeError("the fields of a state are an object, its marks an array")
+    rest: Mark | None = None
+    marks: dict[str, Mark] = {}
+    for entry in entries:
+        mark = _decode_mark(entry)
+        if len(entry) == 2:
+            rest = mark
+        else:
+            marks.update(dict.fromkeys(entry[2], mark))
+    if rest is not None:
+        marks.update({name: rest for name in given if name not in marks})
+    return dict(given), marks
 
 
 def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
@@ -189,15 +226,18 @@ def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
     encoded.update({key: value for key, value in why.items() if value is not None})
     if outcome.lost:
         encoded["lost"] = list(outcome.lost)
+    if outcome.conflicts:
+        encoded["conflicts"] = list(outcome.conflicts)
     return encoded
 
 
 def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
     """Read what `encode_outcome` wrote; raises ValueError, KeyError or TypeError if it was something else."""
     lost = raw.get("lost", [])
+    conflicts = raw.get("conflicts", [])
     version = raw.get("version", 0)
-    if not isinstance(lost, list) or not isinstance(version, int):
-        raise TypeError("lost is an array and version an integer")
+    if not isinstance(lost, list) or not isinstance(conflicts, list) or not isinstance(version, int):
+        raise TypeError("lost and conflicts are arrays and version an integer")
     return Outcome(
         Kind(str(raw["outcome"])),
         version,
@@ -205,6 +245,7 @@ def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
         _optional_text(raw.get("message")),
         _optional_text(raw.get("field")),
         tuple(str(name) for name in lost),
+        tuple(str(conflict) for conflict in conflicts),
     )
 
 
@@ -235,6 +276,12 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
         raise InvalidValue("invalid_fields", "fields", "fields: an object of field names and values")
     if op is Op.DELETE and fields:
         raise InvalidValue("invalid_fields", "fields", "fields: a delete carries none")
+    was = raw.get("was", {})
+    if not isinstance(was, Mapping):
+        raise InvalidValue("invalid_was", "was", "was: an object of field names and the values that were shown")
+    conflict = raw.get("conflict")
+    if (op is Op.SETTLE) != (conflict is not None) or not (conflict is None or valid_id(conflict)):
+        raise InvalidValue("invalid_conflict", "conflict", "conflict: a settlement names the conflict that it settles")
     if op is not Op.CREATE and "base" not in raw:
         raise InvalidValue(
             "missing_base", "base", "base: say which version of the resource the person was shown (0 for none)"
@@ -254,6 +301,8 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
         fields=clean_fields(fields),
         group=str(group) if group is not None else None,
         schema=_count(raw.get("schema", schema), "schema"),
+        was=clean_fields(was),
+        conflict=None if conflict is None else str(conflict),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conflict_rules import Append, Kind, rule_by_name
+from conflict_rules import Kind, RecordRule, rule_by_name
 from tests.conflict_rules.make import change, play
 
 APPEND = rule_by_name("append")
@@ -14,7 +14,7 @@ GOAL: dict[str, Any] = {"kind": "goal", "minute": 36}
 
 
 def test_it_is_registered_and_its_changes_are_patches() -> None:
-    assert isinstance(APPEND, Append)
+    assert isinstance(APPEND, RecordRule)
     assert not APPEND.whole_record
 
 

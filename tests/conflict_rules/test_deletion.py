@@ -6,10 +6,12 @@ from itertools import permutations
 
 import pytest
 
-from conflict_rules import Kind, Mark, Origin, Rule, rule_by_name, rule_names
+from conflict_rules import Kind, Mark, Origin, Rule, rule_by_name
 from tests.conflict_rules.make import change, play, stamp
 
-each_rule = pytest.mark.parametrize("rule", [rule_by_name(name) for name in rule_names()], ids=lambda rule: rule.name)
+each_rule = pytest.mark.parametrize(
+    "rule", [rule_by_name(name) for name in ("append", "lww", "merge")], ids=lambda rule: rule.name
+)
 
 
 @each_rule

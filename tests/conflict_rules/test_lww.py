@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from conflict_rules import Kind, LastWriteWins, rule_by_name
+from conflict_rules import LWW, Kind, rule_by_name
 from tests.conflict_rules.make import change, play
-
-LWW = rule_by_name("lww")
 
 
 def test_it_is_registered_and_its_changes_carry_the_whole_record() -> None:
-    assert isinstance(LWW, LastWriteWins)
+    assert LWW is rule_by_name("lww")
     assert LWW.whole_record
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from conflict_rules import FieldMerge, Kind, rule_by_name
+from conflict_rules import MERGE, Kind, rule_by_name
 from tests.conflict_rules.make import change, play
-
-MERGE = rule_by_name("merge")
 
 
 def test_it_is_registered_and_its_changes_are_patches() -> None:
-    assert isinstance(MERGE, FieldMerge)
+    assert MERGE is rule_by_name("merge")
     assert not MERGE.whole_record
 
 

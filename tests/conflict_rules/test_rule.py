@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import conflict_rules
-from conflict_rules import Algebra, Change, FieldMerge, Merged, Rule, State, UnknownRule, register_rule, rule_by_name
+from conflict_rules import (
+    MERGE,
+    Algebra,
+    Change,
+    Deletes,
+    FieldRule,
+    Merged,
+    Rule,
+    State,
+    UnknownRule,
+    register_rule,
+    rule_by_name,
+)
 from conflict_rules import rule as registry
 
 RULES = [rule_by_name(name) for name in conflict_rules.rule_names()]
@@ -22,6 +35,10 @@ class Doubtful:
     name = "doubtful"
     algebra = Algebra(commutative=False, associative=False, idempotent=False, arbitrated=True)
     whole_record = False
+    deletes = Deletes.DELETE_WINS
+
+    def field_rule(self, name: str) -> FieldRule:
+        return MERGE.field_rule(name)
 
     def merge(self, state: State | None, change: Change, version: int) -> Merged:
         raise NotImplementedError
@@ -34,7 +51,17 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_rules_of_this_version() -> None:
-    assert conflict_rules.rule_names() == ["append", "lww", "merge"]
+    assert conflict_rules.rule_names() == [
+        "append",
+        "counter",
+        "lww",
+        "manual",
+        "max",
+        "merge",
+        "min",
+        "server_wins",
+        "set",
+    ]
 
 
 @each_rule
@@ -68,7 +95,7 @@ def test_registering_the_same_rule_twice_is_harmless() -> None:
 def test_a_second_rule_of_one_name_is_refused_and_the_first_stays() -> None:
     first = rule_by_name("merge")
     with pytest.raises(ValueError, match="'merge' is registered already; choose another name"):
-        register_rule(FieldMerge())
+        register_rule(replace(MERGE, whole_record=True))
     assert rule_by_name("merge") is first
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conflict_rules import Algebra, Change, LastWriteWins, Merged, State
+from conflict_rules import LWW, MERGE, Algebra, Change, Deletes, FieldRule, Merged, State
 from syncd.app import App, Resource, rules
 from syncd.engine.limits import Limits
 from syncd.errors import InvalidMessage, TooLarge
@@ -168,11 +168,15 @@ class BrokenRule:
     name = "broken"
     algebra = Algebra(commutative=False, associative=False, idempotent=False, arbitrated=True)
     whole_record = False
+    deletes = Deletes.DELETE_WINS
+
+    def field_rule(self, name: str) -> FieldRule:
+        return MERGE.field_rule(name)
 
     def merge(self, state: State | None, change: Change, version: int) -> Merged:
         if change.fields.get("place") == "poison":
             raise ZeroDivisionError("a bug of the author's")
-        return LastWriteWins().merge(state, change, version)
+        return LWW.merge(state, change, version)
 
 
 async def test_a_rule_that_fails_refuses_its_change_and_the_queue_goes_on(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from itertools import permutations
 
 import pytest
 
-from conflict_rules import Change, Kind, Rule, effective_stamp, rule_by_name, rule_names
+from conflict_rules import Change, Kind, Rule, effective_stamp, rule_by_name
 from tests.conflict_rules.make import change, play
 
-each_rule = pytest.mark.parametrize("rule", [rule_by_name(name) for name in rule_names()], ids=lambda rule: rule.name)
+each_rule = pytest.mark.parametrize(
+    "rule", [rule_by_name(name) for name in ("append", "lww", "merge")], ids=lambda rule: rule.name
+)
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from conflict_rules import Kind, Rule, apply_change, rule_by_name, rule_names
+from conflict_rules import Kind, Rule, apply_change, rule_by_name
 from tests.conflict_rules.make import change, play
 from tests.support.engine import Engine, open_engine
 
-each_rule = pytest.mark.parametrize("rule", [rule_by_name(name) for name in rule_names()], ids=lambda rule: rule.name)
+each_rule = pytest.mark.parametrize(
+    "rule", [rule_by_name(name) for name in ("append", "lww", "merge")], ids=lambda rule: rule.name
+)
 
 
 @each_rule

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from conflict_rules import Algebra, Change, JsonValue, Kind, Mark, Merged, Origin, Outcome, Stamp, State
+from conflict_rules import (
+    MERGE,
+    Algebra,
+    Change,
+    Deletes,
+    FieldRule,
+    JsonValue,
+    Kind,
+    Mark,
+    Merged,
+    Origin,
+    Outcome,
+    Stamp,
+    State,
+)
 
 __all__ = [
     "AddsUp",
@@ -27,6 +41,10 @@ class FieldByField:
     name = "broken"
     algebra = Algebra(commutative=True, associative=True, idempotent=True)
     whole_record = False
+    deletes = Deletes.DELETE_WINS
+
+    def field_rule(self, name: str) -> FieldRule:
+        return MERGE.field_rule(name)
 
     def merge(self, state: State | None, change: Change, version: int) -> Merged:
         fields = dict(state.fields) if state is not None else {}

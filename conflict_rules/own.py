@@ -1,0 +1,61 @@
+"""An author's own rule: a pure function of three values, registered under a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from conflict_rules.algebra import Algebra
+from conflict_rules.field_rule import Fate, Held, Offer, Settled
+from conflict_rules.manual import Asks, ask
+from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import register_rule
+from conflict_rules.several import shared_mark
+from conflict_rules.values import JsonValue, clean_value, same_value
+
+__all__ = ["ASK", "MergeFunction", "own_rule"]
+
+
+class _Ask:
+    """The type of `ASK`."""
+
+    def __repr__(self) -> str:
+        return "ASK"
+
+
+ASK: Final = _Ask()
+"""What a function returns that will not choose: the values become a conflict, as under `manual`."""
+
+MergeFunction = Callable[[JsonValue, JsonValue, JsonValue], "JsonValue | _Ask"]
+"""`(base, mine, theirs)`: what the person was shown (None if he did not say), what arrives, what is held."""
+
+ARBITRATED: Final = Algebra(commutative=False, associative=False, idempotent=False, arbitrated=True)
+
+
+class Own(Asks):
+    """Asked only where the values differ and neither has seen the other; in sight an edit is an edit."""
+
+    def __init__(self, name: str, function: MergeFunction, algebra: Algebra) -> None:
+        self.name = name
+        self.algebra = algebra
+        self._function = function
+
+    def disagree(self, held: Held, offer: Offer) -> Settled:
+        """Let the author's function choose."""
+        chosen = self._function(offer.change.was.get(offer.name), offer.value, held.value)
+        if isinstance(chosen, _Ask):
+            return ask(held, offer)
+        value = clean_value(chosen, offer.name)
+        if same_value(value, held.value):
+            return Settled(Fate.LOST, held, "rule_chose_the_other", f"the rule {self.name} chose the other value")
+        return Settled(Fate.TAKEN, Held(value, shared_mark(held.mark, offer), held.data))
+
+
+def own_rule(name: str, function: MergeFunction, algebra: Algebra = ARBITRATED) -> RecordRule:
+    """Register `function` as the rule `name`; raises ValueError if the name is taken.
+
+    `algebra`: what the author promises; `conflict_rules` has no way to check it, the author's tests have.
+    """
+    rule = RecordRule(name, Own(name, function, algebra))
+    register_rule(rule)
+    return rule

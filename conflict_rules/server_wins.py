@@ -1,0 +1,32 @@
+"""Rule `server_wins`: a change made on a stale base is turned away with the server's data. For availability."""
+
+from __future__ import annotations
+
+from conflict_rules.algebra import Algebra
+from conflict_rules.field_rule import Held, Offer, Settled, overwrite, same_or_lost
+from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import register_rule
+from conflict_rules.values import JsonValue
+
+__all__ = ["SERVER_WINS", "FirstCommitted"]
+
+
+class FirstCommitted:
+    """Whoever has seen what the field holds may change it; anybody else is shown it first. Arrival decides."""
+
+    name = "server_wins"
+    asks = False
+    algebra = Algebra(commutative=False, associative=False, idempotent=True, arbitrated=True)
+
+    def merge(self, held: Held | None, offer: Offer) -> Settled:
+        """See `FieldRule.merge`."""
+        if held is None or offer.has_seen(held.mark):
+            return overwrite(held, offer)
+        return same_or_lost(held, offer, "stale_base", "it was made without having seen what the server holds")
+
+    def preview(self, value: JsonValue) -> JsonValue:
+        """See `FieldRule.preview`."""
+        return value
+
+
+SERVER_WINS = register_rule(RecordRule("server_wins", FirstCommitted()))
