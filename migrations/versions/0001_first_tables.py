@@ -64,6 +64,7 @@ SQLITE = [
     )
     """,
     # Every settled change in the order of settling: stored outcomes (law 3), history and quarantine (invariant 5).
+    # `dealt`: what has been done about a rejected one, '' for nothing yet.
     """
     CREATE TABLE changes (
         no INTEGER PRIMARY KEY,
@@ -79,11 +80,16 @@ SQLITE = [
         stamp TEXT NOT NULL,
         change BLOB NOT NULL,
         outcome BLOB NOT NULL,
+        dealt TEXT NOT NULL DEFAULT '',
         UNIQUE (replica_no, n)
     )
     """,
     # Answers law 4, how far a replica is settled in a scope at a version, with one look.
     "CREATE UNIQUE INDEX changes_settled ON changes (replica_no, scope_no, version, n)",
+    # The history of one resource; SQLite adds `no`, and with it the order of settling.
+    "CREATE INDEX changes_of_resource ON changes (type, id)",
+    # The quarantine: nothing is added to it by a change that is not rejected.
+    "CREATE INDEX changes_in_quarantine ON changes (replica_no) WHERE kind = 'rejected' AND dealt = ''",
 ]
 
 

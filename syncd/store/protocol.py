@@ -22,12 +22,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 __all__ = [
     "Commit",
+    "Deal",
+    "Dealt",
+    "LedgerPage",
+    "LedgerRow",
     "Loaded",
     "Page",
+    "QuarantineTotal",
     "ReplicaRow",
     "ResourceKey",
     "SettledRow",
@@ -78,6 +84,51 @@ class SettledRow:
     outcome: bytes
 
 
+class Dealt(StrEnum):
+    """What has been done about a rejected change; with the first, it is in the quarantine."""
+
+    NOT_YET = ""
+    REPLAYED = "replayed"
+    DISMISSED = "dismissed"
+    EXPORTED = "exported"
+    """Written to a file; its payload is dropped here, `change` is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """Something is done about a change in the quarantine; a change that is not there is left as it is."""
+
+    replica: str
+    n: int
+    dealt: Dealt
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A settled change as the ledger has it. `no`: its place in the order of settling, never used twice."""
+
+    no: int
+    settled: SettledRow
+    dealt: Dealt = Dealt.NOT_YET
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Rows of the ledger; `more`: ask again from the last row's `no`."""
+
+    rows: Sequence[LedgerRow]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineTotal:
+    """What the quarantine holds of one replica. `bytes`: of the changes as they were sent."""
+
+    replica: str
+    changes: int
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaRow:
     """What the server keeps for ever of a replica.
@@ -122,7 +173,8 @@ class Commit:
 
     `states`: at most one per resource, the newest. `scopes`: the new head of each scope written to.
     `digests`: its new digest, 16 bytes (invariant 13). `settled`: in the
-    order in which they were settled. `replicas`: the new row of each replica.
+    order in which they were settled. `replicas`: the new row of each replica. `deals`: what is done about changes
+    in the quarantine.
     """
 
     states: Sequence[StateRow] = ()
@@ -130,6 +182,7 @@ class Commit:
     settled: Sequence[SettledRow] = ()
     replicas: Sequence[ReplicaRow] = ()
     digests: Mapping[str, bytes] = field(default_factory=dict)
+    deals: Sequence[Deal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +240,46 @@ class Snapshot(Protocol):
         """The version at which `scope` stood when `incarnation` ended, its head if that is the current one.
 
         None if this database never had that incarnation (law 10).
+        """
+        ...
+
+    async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
+        """The newest state of each resource, tombstones included; what never was is absent."""
+        ...
+
+    async def ledger(self, numbers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], LedgerRow]:
+        """Settled changes by (replica, n); what was never settled is absent."""
+        ...
+
+    async def history(
+        self, resource: ResourceKey, *, after: int = 0, backwards: bool = False, limit: int, limit_bytes: int
+    ) -> LedgerPage:
+        """Settled changes of one resource, whatever became of them, in the order of settling.
+
+        Those whose `no` is above `after`, oldest first; `backwards`: below `after` (0: all), newest first. At most
+        `limit`, and not many more bytes of changes than `limit_bytes`; at least one if any is left.
+        """
+        ...
+
+    async def quarantine(
+        self,
+        *,
+        replica: str | None = None,
+        scope: str | None = None,
+        type: str | None = None,
+        after: int = 0,
+        limit: int,
+        limit_bytes: int,
+    ) -> LedgerPage:
+        """Rejected changes about which nothing has been done yet, in the order of settling; bounds as for `history`.
+
+        None: of whichever replica, scope or type. What could not be read hangs on the scope and type "".
+        """
+        ...
+
+    async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
+        """How much the quarantine holds of each of these replicas, or of all, by name; those of which there is
+        nothing in it are absent.
         """
         ...
 

@@ -18,9 +18,20 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from syncd.errors import StoreUnavailable
 from syncd.store.migrate import migrate_locked
-from syncd.store.protocol import Commit, Loaded, Page, StateRow, Wanted
+from syncd.store.protocol import (
+    Commit,
+    LedgerPage,
+    LedgerRow,
+    Loaded,
+    Page,
+    QuarantineTotal,
+    ResourceKey,
+    StateRow,
+    Wanted,
+)
 from syncd.store.sqlite_checkpoint import Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
+from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine, read_quarantine_totals
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
     read_digests,
@@ -29,6 +40,7 @@ from syncd.store.sqlite_reads import (
     read_page,
     read_scope,
     read_settled,
+    read_states,
     read_wanted,
 )
 from syncd.store.sqlite_writes import begin_write, write_commit, write_incarnation
@@ -69,7 +81,7 @@ class SqliteTransaction:
         self._begun = True
         await self._writer.run(write_commit, commit, self._incarnation_no)
         self._begun = False
-        self._checkpoints.wrote(len(commit.states) + len(commit.settled))
+        self._checkpoints.wrote(len(commit.states) + len(commit.settled) + len(commit.deals))
 
     async def end(self) -> None:
         """Roll back what was not committed.
@@ -105,6 +117,48 @@ class SqliteSnapshot:
     async def end_of(self, scope: str, incarnation: str) -> int | None:
         """See `Snapshot.end_of`."""
         return await self._reader.run(_in_read, read_end_of, scope, incarnation)
+
+    async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
+        """See `Snapshot.states`."""
+        return await self._reader.run(_in_read, read_states, resources)
+
+    async def ledger(self, numbers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], LedgerRow]:
+        """See `Snapshot.ledger`."""
+        return await self._reader.run(_in_read, read_ledger, numbers)
+
+    async def history(
+        self, resource: ResourceKey, *, after: int = 0, backwards: bool = False, limit: int, limit_bytes: int
+    ) -> LedgerPage:
+        """See `Snapshot.history`."""
+        return await self._reader.run(
+            _in_read, read_history, resource, after=after, backwards=backwards, limit=limit, limit_bytes=limit_bytes
+        )
+
+    async def quarantine(
+        self,
+        *,
+        replica: str | None = None,
+        scope: str | None = None,
+        type: str | None = None,
+        after: int = 0,
+        limit: int,
+        limit_bytes: int,
+    ) -> LedgerPage:
+        """See `Snapshot.quarantine`."""
+        return await self._reader.run(
+            _in_read,
+            read_quarantine,
+            replica=replica,
+            scope=scope,
+            type=type,
+            after=after,
+            limit=limit,
+            limit_bytes=limit_bytes,
+        )
+
+    async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
+        """See `Snapshot.quarantine_totals`."""
+        return await self._reader.run(_in_read, read_quarantine_totals, replicas)
 
 
 class SqliteStore:

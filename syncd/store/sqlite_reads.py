@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from syncd.store.protocol import Loaded, Page, ReplicaRow, SettledRow, StateRow, Wanted
+from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
 
 __all__ = [
     "read_digests",
@@ -19,6 +19,7 @@ __all__ = [
     "read_page",
     "read_scope",
     "read_settled",
+    "read_states",
     "read_wanted",
 ]
 
@@ -73,15 +74,19 @@ _END_OF = """
 def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
     """See `Transaction.load`."""
     replicas = _rows(connection, _REPLICAS, wanted.replicas)
-    states = _rows(connection, _STATES, wanted.resources)
     changes = _rows(connection, _CHANGES, wanted.numbers)
     return Loaded(
         replicas={row[0]: ReplicaRow(*row) for row in replicas},
         scopes=read_heads(connection, wanted.scopes),
         digests=dict(_rows(connection, _DIGESTS, wanted.scopes)),
-        states={(row[1], row[2]): _state(row) for row in states},
+        states=read_states(connection, wanted.resources),
         settled={(row[0], row[1]): SettledRow(*row) for row in changes},
     )
+
+
+def read_states(connection: sqlite3.Connection, resources: Collection[ResourceKey]) -> dict[ResourceKey, StateRow]:
+    """See `Snapshot.states`."""
+    return {(row[1], row[2]): _state(row) for row in _rows(connection, _STATES, resources)}
 
 
 def read_heads(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, int]:

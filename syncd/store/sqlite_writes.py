@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from syncd.store.protocol import Commit, ReplicaRow, SettledRow, StateRow
+from syncd.store.protocol import Commit, Deal, Dealt, ReplicaRow, SettledRow, StateRow
 
 __all__ = ["begin_write", "write_commit", "write_incarnation"]
 
@@ -25,6 +25,10 @@ _CHANGE = """
     INSERT INTO changes
         (replica_no, n, digest, scope_no, type, id, version, kind, at_ms, stamp, change, outcome)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DEAL = """
+    UPDATE changes SET dealt = :dealt, change = CASE WHEN :dropped THEN zeroblob(0) ELSE change END
+    WHERE replica_no = (SELECT no FROM replicas WHERE id = :replica) AND n = :n AND kind = 'rejected' AND dealt = ''
 """
 
 # Law 10: only a scope that this incarnation has not written to before is noted, as it stands now.
@@ -79,6 +83,7 @@ def _write(connection: sqlite3.Connection, commit: Commit, incarnation_no: int) 
     _write_states(connection, commit.states, scope_nos)
     _write_replicas(connection, commit.replicas)
     _write_settled(connection, commit.settled, scope_nos)
+    _write_deals(connection, commit.deals)
 
 
 def _write_states(connection: sqlite3.Connection, rows: Sequence[StateRow], scope_nos: dict[str, int]) -> None:
@@ -113,6 +118,16 @@ def _write_settled(connection: sqlite3.Connection, rows: Sequence[SettledRow], s
                 row.outcome,
             )
             for row in rows
+        ],
+    )
+
+
+def _write_deals(connection: sqlite3.Connection, deals: Sequence[Deal]) -> None:
+    connection.executemany(
+        _DEAL,
+        [
+            {"replica": deal.replica, "n": deal.n, "dealt": deal.dealt.value, "dropped": deal.dealt is Dealt.EXPORTED}
+            for deal in deals
         ],
     )
 
