@@ -184,6 +184,8 @@ class SqliteStore:
         for reader in readers:
             self._readers.put_nowait(reader)
         self._checkpoints = Checkpoints(checkpointer, self._checkpoint_rest)
+        # The last to come is the first to be closed, and the connections after it, whatever becomes of it.
+        resources.push_async_callback(self._checkpoints.close)
         self._resources = resources
         self._closing: asyncio.Task[None] | None = None
 
@@ -257,12 +259,8 @@ class SqliteStore:
     async def close(self) -> None:
         """See `Store.close`."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="close-store")
+            self._closing = asyncio.create_task(self._resources.aclose(), name="close-store")
         await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        await self._checkpoints.close()
-        await self._resources.aclose()
 
     async def _checkpoint_rest(self) -> None:
         async with self._writing:
