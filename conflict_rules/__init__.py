@@ -7,13 +7,15 @@ from conflict_rules.add_wins import SET
 from conflict_rules.algebra import Algebra
 from conflict_rules.append import APPEND
 from conflict_rules.change import Change, Op
+from conflict_rules.conflict import CONFLICT, CONFLICT_TYPE
 from conflict_rules.counter import COUNTER
 from conflict_rules.deletes import Deletes
 from conflict_rules.deletion import apply_change
+from conflict_rules.dispute import Dispute, conflict_id, dispute_of
 from conflict_rules.extremes import MAX, MIN
 from conflict_rules.field_rule import FieldRule
 from conflict_rules.lww import LWW
-from conflict_rules.manual import MANUAL, Dispute, conflict_id, dispute_of
+from conflict_rules.manual import MANUAL
 from conflict_rules.merge import MERGE
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.own import ASK, MergeFunction, own_rule
@@ -36,6 +38,8 @@ from conflict_rules.values import Fields, InvalidName, InvalidValue, JsonValue
 __all__ = [
     "APPEND",
     "ASK",
+    "CONFLICT",
+    "CONFLICT_TYPE",
     "COUNTER",
     "LWW",
     "MANUAL",

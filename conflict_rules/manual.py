@@ -6,46 +6,17 @@ is kept by the conflict (see `conflict`); the field only remembers that, and sin
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.change import Op
+from conflict_rules.dispute import Dispute, conflict_id, dispute_of
 from conflict_rules.field_rule import Fate, Held, Offer, Settled, overwrite, same_or_lost
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.values import InvalidValue, JsonValue, same_value
 
-__all__ = ["MANUAL", "Asks", "Dispute", "conflict_id", "dispute_of"]
-
-_KEY: Final = "conflict"
-
-
-@dataclass(frozen=True, slots=True)
-class Dispute:
-    """What a field remembers of its conflict. `version`: of the last widening, or of the settlement."""
-
-    conflict: str
-    version: int
-    open: bool
-
-    def data(self) -> JsonValue:
-        """As it stands beside the field."""
-        return {_KEY: self.conflict, "version": self.version, "open": self.open}
-
-
-def dispute_of(data: JsonValue) -> Dispute | None:
-    """The dispute that is kept beside a field, if there is or was one."""
-    if not isinstance(data, dict) or _KEY not in data:
-        return None
-    version = data.get("version")
-    return Dispute(str(data[_KEY]), version if isinstance(version, int) else 0, data.get("open") is True)
-
-
-def conflict_id(type_name: str, resource_id: str, field: str) -> str:
-    """The id of the conflict over a field: one for life, so that it can be opened again."""
-    return "c-" + hashlib.sha256("\0".join((type_name, resource_id, field)).encode()).hexdigest()[:32]
+__all__ = ["MANUAL", "Asks", "ask"]
 
 
 def ask(held: Held, offer: Offer) -> Settled:

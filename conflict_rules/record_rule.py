@@ -9,6 +9,7 @@ from typing import Final
 from conflict_rules.algebra import Algebra, of_all
 from conflict_rules.change import Change, Op
 from conflict_rules.deletes import Deletes
+from conflict_rules.dispute import conflict_id
 from conflict_rules.field_rule import Fate, FieldRule, Held, Offer, Settled
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.state import Mark, Origin, State
@@ -111,7 +112,8 @@ class _Fields:
         asked = {name: settled for name, settled in lost.items() if settled.fate is Fate.ASKED}
         if asked:
             name, first = next(iter(asked.items()))
-            return Outcome(Kind.CONFLICT, version, first.code, first.why, name, tuple(lost))
+            ids = tuple(conflict_id(self._change.type, self._change.id, name) for name in asked)
+            return Outcome(Kind.CONFLICT, version, first.code, first.why, name, tuple(lost), ids)
         if lost and len(lost) == len(self._settled):
             first = next(iter(lost.values()))
             return Outcome(Kind.OVERRULED, version, first.code, first.why + _FINAL, lost=tuple(lost))
