@@ -10,6 +10,7 @@ from syncd.app.hooks import Hook, HookTransaction, Veto
 from syncd.app.loading import load_app
 from syncd.app.open_app import open_app
 from syncd.app.resource import Resource, ResourceType, new_id
+from syncd.app.upgrades import Intent
 from syncd.app.views import Resources, View
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Change",
     "Hook",
     "HookTransaction",
+    "Intent",
     "Resource",
     "ResourceType",
     "Resources",

@@ -13,6 +13,7 @@ from syncd.app import rules
 from syncd.app.declaration import declare_type
 from syncd.app.hooks import Hook
 from syncd.app.resource import Resource, ResourceType
+from syncd.app.upgrades import Upgrade, Upgrades
 from syncd.app.views import View, ViewFunction
 from syncd.errors import AppError
 
@@ -20,13 +21,15 @@ __all__ = ["App"]
 
 R = TypeVar("R", bound=Resource)
 H = TypeVar("H", bound=Hook)
+U = TypeVar("U", bound=Upgrade)
 V = TypeVar("V", bound=ViewFunction)
 
 
 class App:
-    """What an app module holds: its resource types, views and hooks.
+    """What an app module holds: its resource types, views, hooks and upgrades.
 
-    `version` counts up when the shape of the data changes; a change says under which one it was made.
+    `version` counts up when the shape of the data changes; a change says under which one it was made, and `upgrades`
+    lift it to this one.
     """
 
     open = False
@@ -41,6 +44,7 @@ class App:
             raise AppError(f"the version of the app {name!r} is {version!r}; it is a whole number from 1")
         self.name = name
         self.version = version
+        self.upgrades = Upgrades(name, version)
         self._types: dict[str, ResourceType] = {}
         self._by_model: dict[type[Resource], ResourceType] = {}
         self._views: dict[str, View] = {}
@@ -107,6 +111,21 @@ class App:
 
         return declare
 
+    def upgrade(self, *, from_version: int, type: str | type[Resource] | None = None) -> Callable[[U], U]:
+        """Declare a function that lifts a change from that version of the app to the next: `Intent` to `Intent`.
+
+        `type`: of which type, by the name it had in that version, or by its class; of every type if left out. Pure: it
+        runs on the server and on devices, for each change, and more than once. Raises `AppError` for what cannot be.
+        """
+
+        def declare(function: U) -> U:
+            _check_function(function, "upgrade", ("change",), is_async=False)
+            name = type if type is None or isinstance(type, str) else self.type_of(type).name
+            self.upgrades.add(from_version, name, function)
+            return function
+
+        return declare
+
     def type_of(self, model: type[Resource]) -> ResourceType:
         """The type that a model was declared as; raises `AppError` if it was not."""
         try:
@@ -134,7 +153,7 @@ class App:
 def _check_function(function: Callable[..., Any], what: str, parameters: tuple[str, ...], *, is_async: bool) -> None:
     name = getattr(function, "__name__", repr(function))
     if inspect.iscoroutinefunction(function) is not is_async:
-        form = "async def" if is_async else "def, not async: a view is pure"
+        form = "async def" if is_async else f"def, not async: {'an' if what[0] in 'aeiou' else 'a'} {what} is pure"
         raise AppError(f"the {what} {name!r} must be written with {form}")
     try:
         inspect.signature(function).bind(*parameters)

@@ -43,6 +43,7 @@ def load_app(name: str) -> App:
         raise AppError(f"the app module {module_name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     app = getattr(module, attribute, None)
     if isinstance(app, App):
+        app.upgrades.check()
         return app
     apps = sorted(key for key, value in vars(module).items() if isinstance(value, App))
     if apps:

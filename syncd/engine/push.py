@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from typing import Final
+from weakref import WeakValueDictionary
 
 from conflict_rules import Change, Clock, Kind, Outcome, Stamp
 from conflict_rules.values import JsonValue, valid_replica
-from conflict_rules.wire import change_digest, decode_change, encode_outcome, encode_state
+from conflict_rules.wire import (
+    MalformedChange,
+    change_digest,
+    decode_change,
+    decode_outcome,
+    encode_outcome,
+    encode_state,
+)
 from syncd.app import App
 from syncd.bus.protocol import Bus
 from syncd.engine.delta import deltas_of
@@ -23,9 +31,10 @@ from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.limits import Limits
 from syncd.engine.portions import Pace, group_of, scattered_groups, take_portion, units_of
 from syncd.engine.settle import SCATTERED, Incoming, Reply, Settler
+from syncd.engine.upgrade import OTHER_VERSION, behind, lift
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
-from syncd.errors import AppError, InvalidMessage, SyncdError, TooLarge
+from syncd.errors import AppError, InvalidMessage, StoreUnavailable, SyncdError, TooLarge
 from syncd.store.protocol import ResourceKey, Store, Transaction, Wanted
 
 __all__ = ["PushReply", "Pusher"]
@@ -71,6 +80,7 @@ class Pusher:
     def __init__(
         self, store: Store, app: App, bus: Bus, watcher: Watcher, now_ms: Callable[[], int], limits: Limits
     ) -> None:
+        app.upgrades.check()
         self._store = store
         self._app = app
         self._bus = bus
@@ -80,6 +90,8 @@ class Pusher:
         self._server_replica = _SERVER_REPLICA + store.incarnation
         self._clock = Clock(self._server_replica, now_ms)
         self._pace = Pace(time.monotonic)
+        self._under_way = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._commits: GroupCommit[_Job, PushReply] = GroupCommit(
             self._run,
             weigh=lambda job: max(1, len(job.incoming)),
@@ -105,41 +117,76 @@ class Pusher:
             raise TooLarge(
                 f"{len(changes)} changes in one push, more than the {self._limits.max_changes} allowed", field="changes"
             )
-        self._pace.begin(len(changes))
-        units, scattered = units_of(changes), scattered_groups(changes)
-        began = time.monotonic()
-        reply = await self._commits.submit(self._job(replica, schema, units, scattered))
-        while units:
-            await asyncio.sleep(self._pace.pause_s(time.monotonic() - began))
-            began = time.monotonic()
-            job = self._job(replica, schema, units, scattered)
-            try:
-                part = await self._commits.submit(job)
-            except SyncdError as failure:
-                # What came before is durable, so that the push as a whole has not failed.
-                part = PushReply(replica, reply.settled, [_not_now(member, failure) for member in job.incoming])
-            reply = replace(part, outcomes=[*reply.outcomes, *part.outcomes])
-        return reply
+        if self._under_way >= _MAX_WAITING_CHANGES:
+            # A long push rests between its portions, where the group commit does not see it.
+            raise StoreUnavailable(
+                "too many changes are waiting to be written; nothing was applied", retry_after_s=1, code="overloaded"
+            )
+        self._under_way += len(changes)
+        try:
+            # Law 3: what a replica sends behind a long push must not come between its portions, as a gap or a reuse.
+            async with self._turns.setdefault(replica, asyncio.Lock()):
+                return await self._push(replica, schema, changes)
+        finally:
+            self._under_way -= len(changes)
 
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
 
-    def _job(self, replica: str, schema: int, units: deque[list[object]], scattered: Collection[str]) -> _Job:
+    async def _push(self, replica: str, schema: int, changes: Sequence[object]) -> PushReply:
+        self._pace.begin(len(changes))
+        units, scattered = units_of(changes), scattered_groups(changes)
+        outcomes: list[dict[str, JsonValue]] = []
+        settled: int | None = None
+        while True:
+            began = time.monotonic()
+            job = self._job(replica, schema, take_portion(units, self._pace.portion), scattered)
+            waits: Outcome | None
+            try:
+                part = await self._commits.submit(job)
+            except SyncdError as error:
+                if settled is None:
+                    raise
+                # What came before is durable, so that the push as a whole has not failed. The rest is not tried: each
+                # portion might wait as long as this one, only to be told that changes before it are missing.
+                waits = Outcome(Kind.RETRY_LATER, code=error.problem_code, message=error.message)
+                outcomes += [_not_now(member, waits) for member in job.incoming]
+            else:
+                outcomes += part.outcomes
+                settled = part.settled
+                waits = _waits_for_a_version(part)
+            if waits is not None:
+                rest = self._job(replica, schema, list(chain.from_iterable(units)), scattered)
+                outcomes += [_not_now(member, waits) for member in rest.incoming]
+                units.clear()
+            if not units:
+                return PushReply(replica, settled, outcomes)
+            await asyncio.sleep(self._pace.pause_s(time.monotonic() - began))
+
+    def _job(self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str]) -> _Job:
         arrival = Stamp(self._now_ms(), 0, replica)
         return _Job(
             replica,
             [
-                Incoming(
+                self._incoming(
                     decode_change(raw, replica, schema=schema, stamp=arrival),
                     raw,
-                    change_digest(raw),
                     # What stands between its members is settled before the last of them: too late for all or none.
                     refused=SCATTERED if group_of(raw) in scattered else None,
                 )
-                for raw in take_portion(units, self._pace.portion)
+                for raw in raws
             ],
         )
+
+    def _incoming(self, change: Change | MalformedChange, raw: object, refused: Outcome | None) -> Incoming:
+        """A change in the words of the app's version; law 3 and the history go by what was sent."""
+        lifted = lift(change, self._app) if isinstance(change, Change) else change
+        if not isinstance(lifted, Outcome):
+            return Incoming(lifted, raw, change_digest(raw), refused)
+        if lifted.kind is Kind.RETRY_LATER:
+            return Incoming(change, raw, change_digest(raw), refused, waits=lifted)
+        return Incoming(change, raw, change_digest(raw), refused or lifted)
 
     async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
         scopes = {change.scope for job in jobs for change in job.changes if change.scope}
@@ -197,8 +244,17 @@ class Pusher:
         return PushReply(job.replica, workspace.replica(job.replica).settled, outcomes)
 
 
-def _not_now(member: Incoming, failure: SyncdError) -> dict[str, JsonValue]:
-    return encode_outcome(member.change.n, Outcome(Kind.RETRY_LATER, code=failure.code, message=str(failure)))
+def _not_now(member: Incoming, waits: Outcome) -> dict[str, JsonValue]:
+    return encode_outcome(member.change.n, waits)
+
+
+def _waits_for_a_version(reply: PushReply) -> Outcome | None:
+    """Why all that follows has to wait, if a change of this push waits for another version of the app."""
+    last = next((each for each in reversed(reply.outcomes) if each.get("code") in OTHER_VERSION), None)
+    if last is None:
+        return None
+    outcome, n = decode_outcome(last), last["n"]
+    return outcome if outcome.field is None or not isinstance(n, int) else behind(n, outcome)
 
 
 def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[str, JsonValue]:

@@ -19,6 +19,7 @@ from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
 from syncd.app import App, Veto
 from syncd.engine.limits import Limits
 from syncd.engine.portions import group_of
+from syncd.engine.upgrade import behind
 from syncd.engine.workspace import Workspace, encode_body
 from syncd.store.protocol import ReplicaRow, SettledRow
 
@@ -39,13 +40,15 @@ SCATTERED: Final = Outcome(
 class Incoming:
     """One change of a push. `raw`: as it was sent. `digest`: of `raw`, tells a repeat from another change (law 3).
 
-    `refused`: what it is settled with, whatever it says, for the sake of its group.
+    `refused`: what it is settled with, whatever it says, for the sake of its group. `waits`: why it cannot be settled
+    yet; what follows it then waits too.
     """
 
     change: Change | MalformedChange
     raw: object
     digest: bytes
     refused: Outcome | None = None
+    waits: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Settler:
         self._replica = replica
         self._now_ms = now_ms
         self._run_hooks = run_hooks
+        self._waits: Outcome | None = None
 
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
         """An answer to each change, in order. Changes with the same `group` are neighbours, settled all or none."""
@@ -107,6 +111,10 @@ class Settler:
         if any(n is not None and n >= expected + len(new) for n in (member.change.n for member in unit)):
             # A member is missing: the group waits until it can be applied as a whole.
             return [self._answer_without_settling(member, expected) for member in unit]
+        for member in new.values():
+            if member.waits is not None:
+                self._waits = behind(member.change.n, member.waits)
+                return [self._answer_without_settling(each, expected) for each in unit]
         numbers = {member.change.n: member.digest for member in new.values()}
         answers: dict[int, Reply] = {}
         for place, member in enumerate(unit):
@@ -132,7 +140,7 @@ class Settler:
             assert isinstance(member.change, MalformedChange)
             return Reply(None, _rejected_as(member.change))
         if n >= expected:
-            return _out_of_order(n, expected)
+            return _out_of_order(n, expected) if self._waits is None else Reply(n, member.waits or self._waits)
         stored = self._workspace.settled.get((self._replica, n))
         if stored is None:
             # The number stays settled for ever, its outcome only for the retention time.
