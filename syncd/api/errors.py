@@ -50,7 +50,7 @@ _STATUS: Final[Mapping[type[SyncdError], int]] = {
     errors.ShuttingDown: 503,
     errors.SyncdError: 500,
 }
-_STATUS_OF_CODE: Final = {"wrong_host": 421, "upgrade_required": 426}
+_STATUS_OF_CODE: Final = {"wrong_host": 421, "websocket_required": 426}
 
 _TITLES: Final = {
     400: "The request cannot be understood",

@@ -69,7 +69,7 @@ class LiveRoute:
         if not socket.can_prepare(request):
             raise InvalidMessage(
                 "this URL is a WebSocket, and the request does not ask for one",
-                code="upgrade_required",
+                code="websocket_required",
                 hint="Connect with a WebSocket library (RFC 6455).",
             )
         goodbye = partial(close_socket, socket, request, CloseCode.GOING_AWAY, "the server is closing")

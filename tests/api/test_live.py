@@ -389,7 +389,7 @@ async def test_a_closing_server_takes_no_new_socket(api: Api) -> None:
 
 async def test_a_plain_get_is_told_that_this_is_a_web_socket(api: Api) -> None:
     response = await api.http.get(LIVE)
-    await problem_of(response, 426, "upgrade_required")
+    await problem_of(response, 426, "websocket_required")
     assert response.headers["Upgrade"] == "websocket"
 
 
