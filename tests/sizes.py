@@ -20,7 +20,9 @@ class Sizes:
     played against a whole engine on a file. `crash_kills`: how often the server
     is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
     recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
-    `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times.
+    `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times. `replica_histories`: how
+    many two to eight replicas play beside the reference model. `mutants`: how many broken rules the tests must notice,
+    None for all.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Sizes:
     demo_matches: int = 10
     offline_changes: int = 400
     bootstrap_resources: int = 2_000
+    replica_histories: int = 100
+    mutants: int | None = 8
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -41,6 +45,8 @@ FULL: Final = Sizes(
     demo_matches=128,
     offline_changes=10_000,
     bootstrap_resources=100_000,
+    replica_histories=10_000,
+    mutants=None,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}

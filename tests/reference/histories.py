@@ -1,0 +1,391 @@
+"""Random histories of two to eight replicas: the real SDK, engine and SQLite, beside the reference model.
+
+`await play(seed, folder)` plays one, checks it as it goes, and tells what it came to. The same seed plays the same
+history: replica ids, clocks and the network's faults come from its dice, and one thing happens at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import client_sdk.replica
+from client_sdk import Client, NotHere
+from client_sdk.errors import TransportError
+from client_sdk.sync_loop import SyncLoop
+from conflict_rules import InvalidValue
+from syncd.app import App
+from syncd.store.protocol import Wanted
+from tests.reference.in_process import InProcess, Network
+from tests.reference.model import Reference
+from tests.reference.types import FIELDS, RULES, SCOPES, app_of, available, rule_of
+from tests.support.engine import NOON_MS, Engine, SettableClock, open_engine
+
+__all__ = ["Play", "Sum", "play"]
+
+DAY_MS = 86_400_000
+WORDS = ("a", "bb", "cc", "ddd", "é", "")
+ELEMENTS: tuple[Any, ...] = ("red", "blue", 1, True, "1", 2.5)
+
+
+@dataclass
+class Sum:
+    """What a history came to. `concurrent`: changes with a partner at the same resource, neither seen by the other."""
+
+    histories: int = 0
+    changes: int = 0
+    concurrent: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    def __iadd__(self, other: Sum) -> Sum:
+        self.histories += other.histories
+        self.changes += other.changes
+        self.concurrent += other.concurrent
+        self.kinds += other.kinds
+        self.codes += other.codes
+        return self
+
+    def as_dict(self) -> dict[str, int]:
+        """What a test's report can carry."""
+        return {"histories": self.histories, "changes": self.changes, "concurrent": self.concurrent}
+
+    def sentence(self) -> str:
+        share = self.concurrent / max(1, self.changes)
+        came_to = ", ".join(f"{count} {kind}" for kind, count in self.kinds.most_common())
+        return f"{self.histories} histories, {self.changes} changes, {share:.0%} truly concurrent: {came_to}"
+
+
+class Device:
+    """One replica and its clock."""
+
+    def __init__(self, play: Play, name: str) -> None:
+        self.play = play
+        self.name = name
+        self.ahead_ms = 0
+        self.online = True
+        self.client: Client | None = None
+
+    def now_ms(self) -> int:
+        return self.play.clock() + self.ahead_ms
+
+    async def start(self) -> None:
+        """Open the replica's file, as a process that starts does; its sync loop is stepped by hand."""
+        client = Client(
+            "http://in-process",
+            replica=self.play.folder / f"{self.name}.db",
+            app=self.play.app,
+            scopes=sorted(set(SCOPES.values())),
+            now_ms=self.now_ms,
+            dice=random.Random(1),
+        )
+        client._transport = InProcess(self.play.network)  # type: ignore[assignment]
+        with (
+            mock.patch.object(SyncLoop, "start"),
+            mock.patch.object(client_sdk.replica, "new_replica_id", return_value=self.name),
+        ):
+            await client.__aenter__()
+        self.client = client
+
+    async def stop(self) -> None:
+        if self.client is not None:
+            client, self.client = self.client, None
+            await client.close()
+
+    @property
+    def here(self) -> Client:
+        assert self.client is not None
+        return self.client
+
+    @property
+    def loop(self) -> SyncLoop:
+        assert self.here._loop is not None
+        return self.here._loop
+
+    async def push(self) -> None:
+        """Send what waits, until something goes wrong."""
+        try:
+            while self.loop._push.due():
+                await self.loop._push.once()
+        except TransportError:
+            pass
+
+    async def pull(self) -> None:
+        """Bring every scope up to date, until something goes wrong."""
+        self.loop._pull.check(self.here.scopes)
+        try:
+            while self.loop._pull.due():
+                await self.loop._pull.once()
+        except TransportError:
+            pass
+
+
+class Play:
+    """One history."""
+
+    def __init__(self, seed: int, folder: Path, names: list[str], template: Path | None = None) -> None:
+        self.seed = seed
+        self.folder = folder
+        self.dice = random.Random(seed)
+        dice = self.dice
+        self.types = sorted(dice.sample(names, min(len(names), dice.randint(1, 3))))
+        self.app: App = app_of(self.types)
+        self.ids = [f"{kind}-{i}" for kind in self.types for i in range(dice.randint(1, 3))]
+        self.signal = dice.choice([0.4, 0.8, 0.97])
+        self.clock = SettableClock(NOON_MS)
+        self.model = Reference({name: RULES[name] for name in self.types})
+        self.network = Network(dice, self.told)
+        self.devices = [Device(self, f"r{i}") for i in range(dice.choice([2, 2, 3, 3, 4, 5, 6, 8]))]
+        self.server: AsyncExitStack | None = None
+        self.sent: dict[tuple[str, int], dict[str, Any]] = {}
+        self.meetings: dict[tuple[str, str], list[tuple[str, int, int, int]]] = {}
+        self.sum = Sum()
+        if template is not None:
+            shutil.copyfile(template, folder / "server.db")
+
+    async def run(self) -> Sum:
+        """Play it, and check that all agree in the end."""
+        await self.start_server()
+        try:
+            for device in self.devices:
+                await device.start()
+            for _ in range(self.dice.randint(4, 10)):
+                await self.round()
+            await self.quiet()
+            await self.check()
+        finally:
+            for device in self.devices:
+                await device.stop()
+            await self.stop_server()
+        return self.sum
+
+    # What happens
+
+    async def start_server(self) -> None:
+        self.server = AsyncExitStack()
+        opened = open_engine(self.folder / "server.db", app=self.app, clock=self.clock)
+        self.network.engine = await self.server.enter_async_context(opened)
+
+    async def stop_server(self) -> None:
+        self.network.engine = None
+        if self.server is not None:
+            server, self.server = self.server, None
+            await server.aclose()
+
+    async def round(self) -> None:
+        dice = self.dice
+        if dice.random() < 0.08:
+            await self.stop_server()
+            await self.start_server()
+        for device in dice.sample(self.devices, len(self.devices)):
+            self.clock.now_ms += dice.choice([1, 1, 7, 1_000, 90_000, 4_000_000])
+            if dice.random() < 0.1:
+                device.ahead_ms = dice.choice([0, 0, -20_000, 20_000, -DAY_MS, DAY_MS])  # its clock jumps
+            if dice.random() < 0.06:
+                await device.stop()
+                await device.start()
+            if dice.random() < 0.4:
+                device.online = dice.random() < self.signal  # an offline spell begins, or ends
+            if device.online and dice.random() < self.signal:
+                await device.pull()
+            for _ in range(dice.choice([0, 1, 1, 2])):
+                await self.edit(device)
+            if device.online:
+                for step in dice.sample([device.push, device.pull], 2 if dice.random() < self.signal else 1):
+                    await step()
+            if self.network.late and dice.random() < 0.5:
+                await self.network.deliver(dice.choice(self.network.late))
+
+    async def quiet(self) -> None:
+        """Everything that is late arrives, every fault ends, and everybody syncs."""
+        self.network.faulty = False
+        for late in list(self.network.late):
+            await self.network.deliver(late)
+        for device in self.devices:
+            self.clock.now_ms += 1
+            await device.push()
+            assert device.here.status.pending == 0, f"{device.name} still has changes without an outcome"
+        for device in self.devices:
+            await device.pull()
+            assert not device.loop._pull.due(), f"{device.name} could not catch up"
+
+    async def edit(self, device: Device) -> None:
+        if self.dice.random() < 0.12:
+            async with device.here.group():
+                for _ in range(self.dice.randint(2, 3)):
+                    await self.one_edit(device)
+        else:
+            await self.one_edit(device)
+
+    async def one_edit(self, device: Device) -> None:
+        """What a person does next, of what the SDK lets him do with what he is shown."""
+        dice, resource = self.dice, self.dice.choice(self.ids)
+        kind = resource.partition("-")[0]
+        collection = device.here.collection(kind, scope=SCOPES[kind])
+        chosen = dice.sample(FIELDS[kind], dice.choice([1, 1, 2]))
+        shown = await collection.get(resource)
+        try:
+            if shown is None:
+                if dice.random() < 0.8:
+                    await collection.put({"id": resource, **{name: self.first_value(kind, name) for name in chosen}})
+            elif dice.random() < 0.1:
+                await collection.delete(resource)
+            else:
+                await collection.update(resource, **{name: self.next_value(kind, name) for name in chosen})
+        except (NotHere, InvalidValue):
+            pass
+
+    def first_value(self, kind: str, name: str) -> Any:
+        dice, rule = self.dice, rule_of(kind, name)
+        if rule == "set":
+            return dice.sample(ELEMENTS, dice.randint(0, 3))
+        if rule == "counter":
+            return dice.randint(-2, 3)
+        return self.plain_value(rule, name)
+
+    def next_value(self, kind: str, name: str) -> Any:
+        dice, rule = self.dice, rule_of(kind, name)
+        if rule == "set":
+            return {what: dice.sample(ELEMENTS, dice.randint(1, 2)) for what in dice.sample(["add", "remove"], 1)}
+        if rule == "counter":
+            return {"increment": dice.choice([1, 1, -1, 5])}
+        return self.plain_value(rule, name)
+
+    def plain_value(self, rule: Any, name: str) -> Any:
+        if callable(rule) or (rule in ("max", "min") and name == "y"):
+            return self.dice.choice(WORDS)
+        return self.dice.randint(0, 5)
+
+    # What is checked
+
+    def told(self, replica: str, changes: list[dict[str, Any]], outcomes: list[dict[str, Any]]) -> None:
+        """A push reached the server: the model must say the same of each change."""
+        new = [change for change in changes if change["n"] > self.model.settled.get(replica, 0)]
+        expected = self.model.push(replica, changes, self.clock())
+        assert len(expected) == len(outcomes)
+        for change, ours, theirs in zip(changes, expected, outcomes, strict=True):
+            for part in compared(ours):
+                assert theirs.get(part) == ours[part], f"{part} of {change}\n  model  {ours}\n  engine {theirs}"
+        for change in new:
+            self.count(replica, change)
+
+    def count(self, replica: str, change: dict[str, Any]) -> None:
+        if self.model.settled.get(replica, 0) < change["n"]:
+            return
+        self.sent[replica, change["n"]] = change
+        outcome = self.model.ledger[replica, change["n"]][1]
+        self.sum.kinds[outcome["outcome"]] += 1
+        self.sum.codes[outcome.get("code") or "-"] += 1
+        self.meetings.setdefault((change["type"], change["id"]), []).append(
+            (replica, change["n"], change["base"], outcome.get("version", 0))
+        )
+
+    async def check(self) -> None:
+        engine = self.network.engine
+        assert engine is not None
+        expected = canonical(self.model)
+        served = await states_of(engine)
+        assert {key: canonical_state(state) for key, state in served.items()} == expected
+        for device in self.devices:
+            held = await held_by(device)
+            assert held.keys() == served.keys(), f"{device.name} holds other resources"
+            for key, state in held.items():
+                assert state == served[key], f"{device.name} holds another {key}"
+            await self.check_shown(device, expected)
+        await self.check_ledger(engine)
+        self.sum.histories = 1
+        self.sum.changes = len(self.sent)
+        self.sum.concurrent = concurrent(self.meetings)
+
+    async def check_shown(self, device: Device, expected: dict[tuple[str, str], Any]) -> None:
+        """The view is the confirmed state: nothing is pending any more."""
+        for kind in self.types:
+            shown = {(kind, state.pop("id")): state for state in await device.here.collection(kind).all()}
+            living = {key: state["fields"] for key, state in expected.items() if key[0] == kind and "fields" in state}
+            assert shown == living, f"{device.name} shows another {kind}"
+
+    async def check_ledger(self, engine: Engine) -> None:
+        """Nothing acknowledged is missing, and what was overruled or rejected can be found with its values."""
+        async with engine.store.transaction(replicas=[], scopes=[]) as transaction:
+            kept = (await transaction.load(Wanted(numbers=list(self.sent)))).settled
+        assert kept.keys() == self.sent.keys(), "an acknowledged change is missing from the ledger"
+        for key, row in kept.items():
+            assert json.loads(row.change) == self.sent[key]
+            assert row.kind == self.model.ledger[key][1]["outcome"]
+        for device in self.devices:
+            made = {n for name, n in self.sent if name == device.name}
+            assert made == set(range(1, device.here._replica.row.next_n)), "a change never came to an outcome"  # type: ignore[union-attr]
+
+
+def compared(outcome: dict[str, Any]) -> list[str]:
+    """What of the model's outcome is specified to the letter."""
+    parts = ["n", "outcome"]
+    if outcome.get("repeat"):
+        parts.append("repeat")
+    if outcome["outcome"] in ("applied", "merged", "overruled", "conflict") and not str(
+        outcome.get("code", "")
+    ).startswith("group_"):
+        parts.append("version")
+    if outcome.get("code") is not None:
+        parts.append("code")
+    if outcome.get("lost"):
+        parts.append("lost")
+    return parts
+
+
+def canonical(model: Reference) -> dict[tuple[str, str], Any]:
+    return model.content()
+
+
+def canonical_state(state: dict[str, Any]) -> dict[str, Any]:
+    """A wire state in the model's words."""
+    if state.get("deleted"):
+        return {"version": state["version"], "deleted": True}
+    return {"version": state["version"], "fields": state["fields"]}
+
+
+async def states_of(engine: Engine) -> dict[tuple[str, str], dict[str, Any]]:
+    """What a fresh replica pulls of every scope."""
+    states: dict[tuple[str, str], dict[str, Any]] = {}
+    for scope in sorted(set(SCOPES.values())):
+        page = (await engine.puller.pull(None, {scope: None}, 1 << 20))[scope]
+        assert not page.more
+        states |= {(state["type"], state["id"]): state for state in map(json.loads, page.bodies)}
+    return states
+
+
+async def held_by(device: Device) -> dict[tuple[str, str], dict[str, Any]]:
+    """The confirmed states in a replica's file, tombstones among them, with all that stands beside the fields."""
+    replica = device.here._replica
+    assert replica is not None
+    async with replica.reading():
+        rows = await replica.store.resources(None, None)
+    return {(row.type, row.id): json.loads(row.body) for row in rows}
+
+
+def concurrent(meetings: dict[tuple[str, str], list[tuple[str, int, int, int]]]) -> int:
+    """How many changes have a partner at the same resource, of another replica, with neither seen by the other.
+
+    Of two, the one that arrived later has not seen the earlier one if its base lies below the version that this led to.
+    The earlier one cannot have seen what was not there.
+    """
+    found: set[tuple[str, int]] = set()
+    for changes in meetings.values():
+        for place, (replica, n, _, version) in enumerate(changes):
+            for other, other_n, base, _ in changes[place + 1 :]:
+                if other != replica and base < version:
+                    found |= {(replica, n), (other, other_n)}
+    return len(found)
+
+
+async def play(seed: int, folder: Path, template: Path | None = None, names: list[str] | None = None) -> Sum:
+    """Play the history of that seed in an empty folder; raises `AssertionError` where anything differs."""
+    print(f"history {seed}")
+    return await Play(seed, folder, names or available(), template).run()

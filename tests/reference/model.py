@@ -1,0 +1,424 @@
+"""The server said a second time, in dictionaries, one change after the other: written from DESIGN.md's laws alone.
+
+It imports nothing of the product (a test reads its imports), so that both must be wrong in the same way for a fault to
+hide. It knows no hooks and no validation of an author's, no stores, no clocks: time is an argument.
+
+A type is a dict: `rule` (the rule of its fields), `fields` (those that have another one), `deletes`. A rule is a name,
+or an author's function (base, mine, theirs).
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import Any
+
+from tests.reference.field_rules import Answer, Offer, offer, on_top, same, seen
+from tests.reference.questions import (
+    asked_anew,
+    entry_of,
+    opened,
+    question_id,
+    reopened,
+    settled,
+    widened,
+    with_runner_up,
+)
+from tests.reference.stamps import earlier, effective
+
+__all__ = ["Reference"]
+
+Held = dict[str, Any]
+Outcome = dict[str, Any]
+Key = tuple[str, str]
+RANK = ("rejected", "overruled", "conflict")
+"""What brings a whole group down, the worst first."""
+
+
+class Refused(Exception):
+    """The change is rejected with this code, whatever else it says."""
+
+
+class Reference:
+    """Everything that the server remembers. `content()` is what replicas must agree on."""
+
+    def __init__(self, types: dict[str, dict[str, Any]], max_drift_ms: int = 60_000) -> None:
+        self.types = types
+        self.max_drift_ms = max_drift_ms
+        self.heads: dict[str, int] = {}
+        self.resources: dict[Key, Held] = {}
+        self.settled: dict[str, int] = {}
+        self.stamps: dict[str, str] = {}
+        self.ledger: dict[tuple[str, int], tuple[str, Outcome]] = {}
+        self.met_unseen = 0
+        self.applied = 0
+
+    # Numbers and groups
+
+    def push(self, replica: str, changes: list[dict[str, Any]], now_ms: int) -> list[Outcome]:
+        """Settle a push that arrives at `now_ms`; an outcome for each change."""
+        outcomes: list[Outcome] = []
+        for group, neighbours in groupby(changes, key=lambda change: change.get("group")):
+            members = list(neighbours)
+            for unit in [members] if group is not None else [[member] for member in members]:
+                outcomes += self.unit(replica, unit, now_ms)
+        return outcomes
+
+    def unit(self, replica: str, unit: list[dict[str, Any]], now_ms: int) -> list[Outcome]:
+        expected = self.settled.get(replica, 0) + 1
+        if max(change["n"] for change in unit) >= expected + len(unit):  # law 3: a gap
+            return [
+                self.old(replica, change)
+                if change["n"] < expected
+                else {"n": change["n"], "outcome": "retry_later", "code": "out_of_order", "expected": expected}
+                for change in unit
+            ]
+        if unit[0]["n"] < expected:  # law 3: settled before
+            return [self.old(replica, change) for change in unit]
+        return self.settle_unit(replica, unit, now_ms)
+
+    def old(self, replica: str, change: dict[str, Any]) -> Outcome:
+        content, outcome = self.ledger[replica, change["n"]]
+        if content == content_of(change):  # law 3: a repeat is told what it was told
+            return {**outcome, "repeat": True}
+        return {"n": change["n"], "outcome": "rejected", "code": "id_reuse"}  # counterexample 7
+
+    def settle_unit(self, replica: str, unit: list[dict[str, Any]], now_ms: int) -> list[Outcome]:
+        before = (dict(self.resources), dict(self.heads))
+        results = []
+        for change in unit:
+            kept = (dict(self.resources), dict(self.heads))
+            results.append(self.change(replica, change, now_ms, [each["n"] for each in unit]))
+            if results[-1][0]["outcome"] in ("rejected", "overruled") and not results[-1][1].get("kept"):
+                self.resources, self.heads = kept
+        outcomes = [outcome for outcome, _ in results]
+        culprit = next((o for kind in RANK for o in outcomes if o["outcome"] == kind), None) if len(unit) > 1 else None
+        if culprit is not None:  # groups: applied, rejected or conflicted as a whole
+            self.resources, self.heads = before
+            kind = culprit["outcome"]
+            about = next((change["type"], change["id"]) for change in unit if change["n"] == culprit["n"])
+            there = self.resources.get(about, {"version": 0})  # it may have met what its group made, and is no more
+            outcomes = [
+                {**outcome, "version": min(outcome.get("version", 0), there["version"])}
+                if outcome is culprit
+                else {"n": outcome["n"], "outcome": kind, "version": 0, "code": f"group_{kind}"}
+                for outcome in outcomes
+            ]
+            if kind == "conflict":  # nothing of it is applied; what it asks is asked, and keeps both sides
+                for change, (_, asked) in zip(unit, results, strict=True):
+                    if asked.get("asks") and (change["type"], change["id"]) in self.resources:
+                        version = self.ask(change, asked, [each["n"] for each in unit])
+                        for outcome in outcomes:
+                            if outcome["n"] == change["n"]:
+                                outcome["version"] = version
+        for change, outcome in zip(unit, outcomes, strict=True):
+            self.settled[replica] = change["n"]
+            self.ledger[replica, change["n"]] = (content_of(change), outcome)
+        return outcomes
+
+    # One change
+
+    def change(
+        self, replica: str, change: dict[str, Any], now_ms: int, group: list[int]
+    ) -> tuple[Outcome, dict[str, Any]]:
+        """What becomes of it, and the offer that was made of it."""
+        n, scope, key = change["n"], change["scope"], (change["type"], change["id"])
+        held = self.resources.get(key)
+        if held is not None and held["scope"] != scope:
+            return {"n": n, "outcome": "rejected", "code": "scope_is_for_life"}, {}
+        if change["type"] == "conflict" and change["op"] != "settle":  # law 7
+            return {"n": n, "outcome": "rejected", "code": "built_in_type"}, {}
+        stamp = effective(change["stamp"], self.stamps.get(replica), now_ms, self.max_drift_ms)  # law 2: once
+        self.stamps[replica] = stamp
+        head = self.heads.get(scope, 0)
+        made: Offer = {
+            "replica": replica,
+            "n": n,
+            "op": change["op"],
+            "stamp": stamp,
+            # Law 10: a version that was never reached was shown by another past.
+            "base": change["base"] if change["base"] <= head else 0,
+            "was": None,
+            "wases": change.get("was", {}),
+            "group": group if len(group) > 1 else None,
+        }
+        self.applied += 1
+        if self.meets_unseen(held, made):
+            self.met_unseen += 1
+        try:
+            outcome = self.dispatch(change, made, held)
+        except Refused as refused:
+            return {"n": n, "outcome": "rejected", "code": refused.args[0]}, made
+        return {"n": n, **outcome}, made
+
+    def meets_unseen(self, held: Held | None, made: Offer) -> bool:
+        """Whether it met anything that it had not seen: a truly concurrent change."""
+        return held is not None and not self.all_seen(held, made)
+
+    def all_seen(self, held: Held, made: Offer) -> bool:
+        if held["version"] <= made["base"]:
+            return True
+        marks = [(field["version"], field["stamp"]) for field in held["fields"].values()]
+        if held["deleted"] is not None:
+            marks = [held["deleted"]]
+        return all(saw(mark, made) for mark in marks)
+
+    def dispatch(self, change: dict[str, Any], made: Offer, held: Held | None) -> Outcome:
+        if change["type"] == "conflict":
+            return self.settle_question(change, made, held)
+        op, fields = change["op"], change.get("fields", {})
+        if held is None:
+            if op == "delete":  # nothing to delete
+                return {"outcome": "applied", "version": 0}
+            if op == "create" or (op == "restore" and fields):
+                return self.put_fields(change, made, nothing(change), "applied")
+            raise Refused("unknown_resource")  # law 9: never a resurrection
+        if held["deleted"] is not None:
+            return self.to_the_dead(change, made, held)
+        if self.deletes(change) == "delete_wins" and op != "restore" and not saw(held["floor"], made):
+            # Restored over its delete, which this one has not seen: order must not decide.
+            return {"outcome": "overruled", "version": held["version"], "code": "deleted"}
+        if op == "delete":
+            return self.delete(change, made, held)
+        if op == "settle":
+            return self.settle_field(change, made, held)
+        return self.put_fields(change, made, held, self.kind(change, made, held))
+
+    def kind(self, change: dict[str, Any], made: Offer, held: Held) -> str:
+        if self.all_seen(held, made):
+            return "applied"
+        if self.types[change["type"]]["rule"] == "append" and change["op"] == "create":
+            told = change.get("fields", {})
+            if all(name in held["fields"] and same(held["fields"][name]["value"], told[name]) for name in told):
+                return "applied"  # the same fact, told by two
+        return "merged"
+
+    def deletes(self, change: dict[str, Any]) -> str:
+        return str(self.types[change["type"]].get("deletes", "delete_wins"))
+
+    def delete(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
+        all_seen = self.all_seen(held, made)
+        if self.deletes(change) == "update_wins" and not all_seen:
+            return {"outcome": "overruled", "version": held["version"], "code": "updated_meanwhile"}
+        version = self.next_version(held["scope"])
+        kept = held["fields"] if self.deletes(change) == "update_wins" else {}
+        disputes = held["disputes"] if self.deletes(change) == "update_wins" else {}
+        gone = {**held, "fields": kept, "disputes": disputes, "deleted": (version, made["stamp"]), "floor": None}
+        self.put(gone, version)
+        return {"outcome": "applied" if all_seen else "merged", "version": version}
+
+    def to_the_dead(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
+        op = change["op"]
+        if op == "delete":  # gone already
+            return {"outcome": "applied", "version": held["version"]}
+        knew = saw(held["deleted"], made)
+        back = {**held, "deleted": None}
+        if op == "restore" and knew:  # explicit restore, of what it saw deleted
+            back["floor"] = held["deleted"]
+            return self.put_fields(change, made, back, "applied", back=True)
+        if self.deletes(change) == "update_wins" and not knew:  # the update wins
+            if op == "settle":
+                return self.settle_field(change, made, back)
+            return self.put_fields(change, made, back, "merged", back=True)
+        if knew:
+            raise Refused("deleted")
+        return {"outcome": "overruled", "version": held["version"], "code": "deleted"}  # the delete wins
+
+    def put_fields(self, change: dict[str, Any], made: Offer, held: Held, kind: str, *, back: bool = False) -> Outcome:
+        """Offer each field to its rule. `back`: the resource comes to life by this, whatever its fields do."""
+        version = self.heads.get(held["scope"], 0) + 1
+        sent = change.get("fields", {})
+        fields, taken, lost, codes = dict(held["fields"]), back or not held["version"], [], []
+        answered: list[tuple[str, object]] = []
+        asks: dict[str, object] = {}
+        for name in sent:
+            answer = self.offer(change, made, held, name, version)
+            if answer[0] == "refused":
+                raise Refused(answer[1])
+            if answer[0] == "takes":
+                fields[name], taken = answer[1], True
+                if name in held["disputes"] and not same(answer[1]["value"], held["fields"][name]["value"]):
+                    answered.append((name, answer[1]["value"]))  # law 8: an edit that has seen the question
+            if answer[0] == "asks":
+                asks[name] = sent[name]
+            if answer[0] == "lost":
+                lost.append(name)
+                codes.append(answer[1])
+        if sent and len(lost) == len(sent) and not back:
+            return {"outcome": "overruled", "version": held["version"], "code": codes[0] if alike(codes) else None}
+        if taken:
+            self.next_version(held["scope"])
+            self.put({**held, "fields": fields, "by": (made["replica"], made["n"])}, version)
+            for name, value in answered:
+                self.answer_by_edit(change, made, name, value)
+        if asks:
+            made["asks"] = asks
+            version = self.ask(change, made, None, at=version if taken else None)
+            return {"outcome": "conflict", "version": version, "lost": sorted([*lost, *asks])}
+        outcome = {"outcome": kind, "version": version if taken else held["version"]}
+        return outcome | ({"lost": sorted(lost)} if lost else {})
+
+    def offer(self, change: dict[str, Any], made: Offer, held: Held, name: str, version: int) -> Answer:
+        declared = self.types[change["type"]]
+        rule = declared.get("fields", {}).get(name, declared["rule"])
+        made["was"] = made["wases"].get(name)
+        value, field = change["fields"][name], held["fields"].get(name)
+        dispute = held["disputes"].get(name)
+        if dispute is not None and field is not None and not seen_dispute(dispute, made):
+            # Law 8: until somebody chooses who knows of the question, the accepted value stands.
+            return ("nothing",) if same(field["value"], value) else ("asks",)
+        return offer(rule, field, value, made, version)
+
+    # Conflicts
+
+    def ask(self, change: dict[str, Any], made: Offer, group: list[int] | None, *, at: int | None = None) -> int:
+        """Open or widen a question for each field that asks; the version of the resource, which notes the dispute.
+
+        `at`: the version that this change has given the resource already.
+        """
+        held = self.resources[change["type"], change["id"]]
+        version = at or self.next_version(held["scope"])
+        disputes = dict(held["disputes"])
+        for name, value in made["asks"].items():
+            made["was"] = made["wases"].get(name)
+            asked = question_id(held["type"], held["id"], name)
+            old = self.resources.get(("conflict", asked))
+            new = opened(held, name, made, value, group)
+            if old is not None:
+                if old["question"]["status"] == "open":
+                    new = widened(old["question"], made, value, group)
+                else:
+                    new = asked_anew(old["question"], new)
+            disputes[name] = {"conflict": asked, "version": version, "by": made["replica"]}
+            self.put_question(held["scope"], asked, new, made)
+        self.put({**held, "disputes": disputes, "by": (made["replica"], made["n"])}, version)
+        return version
+
+    def answer_by_edit(self, change: dict[str, Any], made: Offer, name: str, value: object) -> None:
+        held = self.resources[change["type"], change["id"]]
+        asked = held["disputes"][name]["conflict"]
+        without = {each: dispute for each, dispute in held["disputes"].items() if each != name}
+        self.resources[change["type"], change["id"]] = {**held, "disputes": without}
+        question = self.resources["conflict", asked]["question"]
+        self.put_question(held["scope"], asked, settled(question, entry_of(made, value, None), accepted=value), made)
+
+    def settle_field(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
+        """A settlement on the resource: names its conflict, and the value that is to hold (law 8)."""
+        asked = self.resources.get(("conflict", change.get("conflict", "")))
+        if asked is None or len(change.get("fields", {})) != 1:
+            raise Refused("no_such_conflict")
+        ((name, value),) = change["fields"].items()
+        question = asked["question"]
+        if question["about"] != {"type": held["type"], "id": held["id"]} or question["field"] != name:
+            raise Refused("no_such_conflict")
+        field = held["fields"][name]
+        entry = entry_of(made, value, None)
+        if question["status"] == "settled" and not seen(field["version"], field["stamp"], made):
+            if same(field["value"], value):
+                return {"outcome": "merged", "version": held["version"]}
+            if not earlier(field["stamp"], made["stamp"]):  # two settlements: the later one stands, both are told
+                self.put_question(held["scope"], asked["id"], with_runner_up(question, entry), made)
+                made["kept"] = True
+                return {"outcome": "overruled", "version": held["version"], "code": "settled_otherwise"}
+        kind = "applied" if self.all_seen(held, made) else "merged"
+        version = self.next_version(held["scope"])
+        disputes = {each: dispute for each, dispute in held["disputes"].items() if each != name}
+        fields = held["fields"] | {name: on_top(field, value, made, version)}
+        self.put({**held, "fields": fields, "disputes": disputes, "by": (made["replica"], made["n"])}, version)
+        self.put_question(held["scope"], asked["id"], settled(question, entry, accepted=value), made)
+        return {"outcome": kind, "version": version}
+
+    def settle_question(self, change: dict[str, Any], made: Offer, held: Held | None) -> Outcome:
+        """A settlement on the conflict itself: a choice for a hook's question, or the question is opened again."""
+        if held is None:
+            raise Refused("no_such_conflict")
+        question, fields = held["question"], change.get("fields", {})
+        kind = "applied" if held["version"] <= made["base"] else "merged"
+        if fields == {"status": "open"}:
+            if question["status"] == "open":
+                return {"outcome": kind, "version": held["version"]}
+            version = self.put_question(held["scope"], held["id"], reopened(question), made)
+            about = self.resources.get((question["about"]["type"], question["about"]["id"]))
+            if about is not None and question["field"] is not None:
+                again = self.next_version(about["scope"])
+                dispute = {"conflict": held["id"], "version": again, "by": made["replica"]}
+                self.put({**about, "disputes": about["disputes"] | {question["field"]: dispute}}, again)
+            return {"outcome": kind, "version": version}
+        if set(fields) != {"choice"} or question["field"] is not None:
+            raise Refused("no_such_conflict")
+        last, entry = question["settlement"], entry_of(made, fields["choice"], fields["choice"])
+        if last is not None and not seen(held["settled_at"], last["stamp"], made):
+            if same(last["value"], entry["value"]):
+                return {"outcome": kind, "version": held["version"]}
+            if not earlier(last["stamp"], entry["stamp"]):
+                self.put_question(held["scope"], held["id"], with_runner_up(question, entry), made)
+                made["kept"] = True
+                return {"outcome": "overruled", "version": held["version"], "code": "settled_otherwise"}
+        chosen = settled(question, entry, accepted=question["accepted"])
+        version = self.put_question(held["scope"], held["id"], chosen, made, settles=True)
+        return {"outcome": kind, "version": version}
+
+    def put_question(self, scope: str, id: str, question: dict[str, Any], made: Offer, *, settles: bool = False) -> int:
+        old = self.resources.get(("conflict", id), {})
+        version = self.next_version(scope)
+        by = (made["replica"], made["n"])
+        held = {**nothing({"scope": scope, "type": "conflict", "id": id}), "question": question, "by": by}
+        self.put({**held, "settled_at": version if settles else old.get("settled_at", 0)}, version)
+        return version
+
+    # Versions and content
+
+    def next_version(self, scope: str) -> int:
+        self.heads[scope] = self.heads.get(scope, 0) + 1
+        return self.heads[scope]
+
+    def put(self, held: Held, version: int) -> None:
+        self.resources[held["type"], held["id"]] = {**held, "version": version}
+
+    def content(self) -> dict[Key, dict[str, Any]]:
+        """What every replica that has caught up must hold."""
+        return {key: shown(held) for key, held in self.resources.items()}
+
+
+def nothing(change: dict[str, Any]) -> Held:
+    """A resource that is not there yet."""
+    return {
+        "scope": change["scope"],
+        "type": change["type"],
+        "id": change["id"],
+        "version": 0,
+        "fields": {},
+        "disputes": {},
+        "deleted": None,
+        "floor": None,
+        "by": None,
+    }
+
+
+def shown(held: Held) -> dict[str, Any]:
+    if held["deleted"] is not None:
+        return {"version": held["version"], "deleted": True}
+    if "question" in held:
+        return {"version": held["version"], "question": held["question"]}
+    fields = {name: field["value"] for name, field in held["fields"].items()}
+    return {"version": held["version"], "fields": fields} | (
+        {"disputes": {name: dispute["conflict"] for name, dispute in held["disputes"].items()}}
+        if held["disputes"]
+        else {}
+    )
+
+
+def seen_dispute(dispute: dict[str, Any], made: Offer) -> bool:
+    return bool(dispute["version"] <= made["base"])
+
+
+def saw(mark: tuple[int, str] | None, made: Offer) -> bool:
+    return mark is None or seen(mark[0], mark[1], made)
+
+
+def alike(codes: list[Any]) -> bool:
+    return len(set(codes)) == 1
+
+
+def content_of(change: dict[str, Any]) -> str:
+    return json.dumps(change, sort_keys=True)

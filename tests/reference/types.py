@@ -1,0 +1,94 @@
+"""The app of the histories: a type for each rule, and one that mixes them. Told to syncd, and to the model as a table.
+
+What the model is told is written out by hand, so that a mistake in how an app is read would show.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+from syncd.app import App, Resource, rules
+
+__all__ = ["FIELDS", "RULES", "SCOPES", "app_of", "available", "rule_of"]
+
+
+def longer(base: Any, mine: Any, theirs: Any) -> Any:
+    """An author's own: of two texts the longer one, and of two as long the greater."""
+    return max(mine, theirs, key=lambda text: (len(text), text))
+
+
+RULES: dict[str, dict[str, Any]] = {
+    "profile": {"rule": "lww"},
+    "preference": {"rule": "merge"},
+    "message": {"rule": "append"},
+    "slot": {"rule": "server_wins"},
+    "game": {"rule": "manual"},
+    "tally": {"rule": "counter"},
+    "peak": {"rule": "max"},
+    "floor": {"rule": "min"},
+    "labels": {"rule": "set"},
+    "title": {"rule": longer},
+    "board": {
+        "rule": "merge",
+        "fields": {
+            "likes": "counter",
+            "tags": "set",
+            "score": "manual",
+            "best": "max",
+            "least": "min",
+            "place": "server_wins",
+        },
+    },
+    "plan": {"rule": "merge", "deletes": "update_wins"},
+    "roster": {"rule": "manual", "deletes": "update_wins"},
+    "cart": {"rule": "set", "deletes": "update_wins"},
+}
+"""By type, in the model's words."""
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    name: (*declared["fields"], "text") if "fields" in declared else ("x", "y") for name, declared in RULES.items()
+}
+
+
+SCOPES: dict[str, str] = {name: ("north", "south")[place % 2] for place, name in enumerate(RULES)}
+
+
+def rule_of(type_name: str, field: str) -> Any:
+    """The rule of one field, as the model is told it."""
+    return RULES[type_name].get("fields", {}).get(field, RULES[type_name]["rule"])
+
+
+def available() -> list[str]:
+    """The types whose rules this version of syncd has."""
+
+    def has(rule: Any) -> bool:
+        return hasattr(rules, "own" if callable(rule) else rule)
+
+    deletes = "deletes" in inspect.signature(App.resource).parameters
+    return [
+        name
+        for name, declared in RULES.items()
+        if has(declared["rule"])
+        and all(map(has, declared.get("fields", {}).values()))
+        and (deletes or "deletes" not in declared)
+    ]
+
+
+def app_of(names: list[str]) -> App:
+    """An app that declares these types; any two apps of it are alike."""
+    app = App("histories")
+    for name in names:
+        declared = RULES[name]
+        annotations: dict[str, Any] = {}
+        defaults: dict[str, Any] = {}
+        for field in FIELDS[name]:
+            rule = declared.get("fields", {}).get(field)
+            annotations[field] = Any if rule is None else Annotated[Any, getattr(rules, rule)]
+            defaults[field] = None
+        model = type(name.title(), (Resource,), {"__annotations__": annotations, "__module__": __name__, **defaults})
+        rule = declared["rule"]
+        options = {"deletes": declared["deletes"]} if "deletes" in declared else {}
+        chosen = rules.own("longer")(rule) if callable(rule) else getattr(rules, rule)
+        app.resource(scope=SCOPES[name], rule=chosen, **options)(model)
+    return app
