@@ -6,6 +6,7 @@ Declarations only: the engine calls them. Knows conflict_rules and syncd.errors,
 from conflict_rules import Change
 from syncd.app import rules
 from syncd.app.app import App
+from syncd.app.builtin import Conflict
 from syncd.app.hooks import Hook, HookTransaction, Veto
 from syncd.app.loading import load_app
 from syncd.app.open_app import open_app
@@ -16,6 +17,7 @@ from syncd.app.views import Resources, View
 __all__ = [
     "App",
     "Change",
+    "Conflict",
     "Hook",
     "HookTransaction",
     "Intent",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from conflict_rules import Rule
+from conflict_rules import Deletes, Rule
 from conflict_rules.values import valid_type
 from syncd.app import rules
+from syncd.app.builtin import BUILTIN_MODELS, BUILTIN_TYPES
 from syncd.app.declaration import declare_type
 from syncd.app.hooks import Hook
 from syncd.app.resource import Resource, ResourceType
@@ -52,10 +53,18 @@ class App:
         self.types: Mapping[str, ResourceType] = MappingProxyType(self._types)
         self.views: Mapping[str, View] = MappingProxyType(self._views)
 
-    def resource(self, *, scope: str, rule: Rule = rules.merge) -> Callable[[type[R]], type[R]]:
+    def resource(
+        self,
+        *,
+        scope: str,
+        rule: Rule = rules.merge,
+        deletes: Literal["delete_wins", "update_wins"] = "delete_wins",
+    ) -> Callable[[type[R]], type[R]]:
         """Declare a `Resource` subclass as a type, named in snake_case after the class.
 
-        `scope`: the template of the scope it lives in. Raises `AppError` for what cannot be.
+        `scope`: the template of the scope it lives in. `deletes`: which stands of a delete and an edit that have not
+        seen each other. A field may have a rule of its own: `likes: Annotated[int, rules.counter] = 0`.
+        Raises `AppError` for what cannot be.
         """
 
         def declare(model: type[R]) -> type[R]:
@@ -65,7 +74,7 @@ class App:
                 raise AppError(
                     f"the rule of {model.__name__} is {rule!r}, which is no rule", hint="Name one, such as rules.merge."
                 )
-            declared = declare_type(model, scope=scope, rule=rule)
+            declared = declare_type(model, scope=scope, rule=rule, deletes=Deletes(deletes))
             other = self._types.get(declared.name)
             if other is not None:
                 raise AppError(
@@ -129,7 +138,7 @@ class App:
     def type_of(self, model: type[Resource]) -> ResourceType:
         """The type that a model was declared as; raises `AppError` if it was not."""
         try:
-            return self._by_model[model]
+            return self._by_model.get(model) or BUILTIN_MODELS[model]
         except KeyError:
             raise AppError(
                 f"{getattr(model, '__name__', model)!s} is not a resource of the app {self.name!r}",
@@ -146,8 +155,8 @@ class App:
         return self._hooks.get(type_name, ())
 
     def type(self, name: str) -> ResourceType | None:
-        """The type of that name; None if the app has none."""
-        return self._types.get(name)
+        """The type of that name, built-in ones among them; None if the app has none."""
+        return self._types.get(name) or BUILTIN_TYPES.get(name)
 
 
 def _check_function(function: Callable[..., Any], what: str, parameters: tuple[str, ...], *, is_async: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 
-from conflict_rules import Rule
+from conflict_rules import Deletes, FieldRule, RecordRule, Rule
 from conflict_rules.values import valid_type
+from syncd.app.builtin import BUILTIN_TYPES
 from syncd.app.resource import Resource, ResourceType
 from syncd.app.scope_template import ScopeTemplate
 from syncd.app.validation import patch_model
@@ -21,7 +22,9 @@ RESERVED_FIELDS: Final = frozenset({"type", "scope", "version", "origin", "delet
 """What the wire calls the parts of a state: a field of the same name could not be told from it in a flat form."""
 
 
-def declare_type(model: type[Resource], *, scope: str, rule: Rule) -> ResourceType:
+def declare_type(
+    model: type[Resource], *, scope: str, rule: Rule, deletes: Deletes = Deletes.DELETE_WINS
+) -> ResourceType:
     """The type that `model` declares; raises `AppError` with a sentence for what cannot be."""
     name = type_name_of(model)
     _check_model(model)
@@ -29,7 +32,7 @@ def declare_type(model: type[Resource], *, scope: str, rule: Rule) -> ResourceTy
     template = ScopeTemplate(scope)
     _check_scope(model, template)
     required = tuple(field for field, info in model.model_fields.items() if info.is_required())
-    return ResourceType(name, rule, model, template, required)
+    return ResourceType(name, _rule_of(model, rule, deletes), model, template, required)
 
 
 def type_name_of(model: type[Resource]) -> str:
@@ -40,7 +43,33 @@ def type_name_of(model: type[Resource]) -> str:
             f"no type name can be made of the class name {model.__name__!r}",
             hint="Use English letters and digits, a letter first, at most 64: 'KeyPass' becomes 'key_pass'.",
         )
+    if name in BUILTIN_TYPES:
+        raise AppError(
+            f"the class {model.__name__!r} would be the type {name!r}, which every app has already",
+            hint="Rename the class.",
+        )
     return name
+
+
+def _rule_of(model: type[Resource], rule: Rule, deletes: Deletes) -> Rule:
+    """The rule of the type: `rule`, with the rules that single fields have in its place."""
+    fields: dict[str, FieldRule] = {}
+    for name, info in model.model_fields.items():
+        named = [each for each in info.metadata if isinstance(each, RecordRule)]
+        if len(named) > 1:
+            raise AppError(f"the field {name!r} of {model.__name__} names {len(named)} rules", hint="Keep one of them.")
+        if named and named[0].fields:
+            raise AppError(f"the rule of the field {name!r} of {model.__name__} is one of whole resources")
+        if named:
+            fields[name] = named[0].default
+    if not fields and deletes is Deletes.DELETE_WINS:
+        return rule
+    if not isinstance(rule, RecordRule):
+        raise AppError(
+            f"the rule {rule.name!r} of {model.__name__} is a class of its own, and takes no rules of its fields",
+            hint="Register it with rules.own, or let the class say what its fields and deletes do.",
+        )
+    return rule.having(fields, deletes)
 
 
 def _check_model(model: type[Resource]) -> None:

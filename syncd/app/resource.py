@@ -136,4 +136,7 @@ class ResourceType:
         if "id" in fields:
             raise InvalidValue("reserved_field", "id", "id: it names the resource and is not one of its fields")
         if self.model is not None:
-            check_fields(self.model, fields)
+            # A rule may be offered an edit, such as an increment: what is checked is the value in it.
+            check_fields(
+                self.model, {name: self.rule.field_rule(name).preview(value) for name, value in fields.items()}
+            )

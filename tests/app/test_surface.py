@@ -19,6 +19,7 @@ def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
     promised = [
         "App",
         "Change",
+        "Conflict",
         "Hook",
         "HookTransaction",
         "Intent",
