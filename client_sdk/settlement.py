@@ -51,8 +51,8 @@ class Settlement:
             outcomes: list[tuple[Entry, Outcome]] = []
             for entry, answer in answered:
                 if answer.outcome.kind is Kind.RETRY_LATER:
-                    # Not settled, and known not to be.
-                    entry.sent = False
+                    # Not settled, and known not to be; unless it is a repeat that the server could not look up.
+                    entry.sent = answer.n <= reply.settled
                 elif entry.seq not in other_numbers:
                     outcomes.append((entry, answer.outcome))
             await self._save_outcomes(outcomes)
