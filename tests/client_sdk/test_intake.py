@@ -253,6 +253,24 @@ class TestNumbers:
         assert not await phone.answer(0)
         assert phone.waiting() == [1]
 
+    async def test_what_is_settled_stays_under_its_number_though_the_server_cannot_look_up_its_answer(
+        self, phone: Phone
+    ) -> None:
+        """A database that fails in the middle of a push, met by a phone restored from a backup: nothing is doubled."""
+        for n in (1, 2, 3):
+            await phone.put(f"n{n}", v=n)
+        old = phone.replica.id
+        for entry in phone.replica.outbox.waiting():
+            entry.sent = True
+        unknown = {"outcome": "retry_later", "version": 0, "code": "store_unavailable"}
+        assert await phone.answer(
+            9, {"n": 1, "outcome": "applied", "version": 1}, *({"n": n, **unknown} for n in (2, 3))
+        )
+        assert [(entry.change.replica, entry.change.n) for entry in phone.replica.outbox.waiting()] == [
+            (old, 2),
+            (old, 3),
+        ]
+
     async def test_a_page_that_counts_further_than_this_file_means_that_the_file_is_a_backup(
         self, phone: Phone
     ) -> None:
