@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.reference.stamps import above, earlier, greater, owner
+from tests.reference.stamps import above, earlier, greater, owned, owner
 
 __all__ = ["ASK", "Answer", "Offer", "offer", "same", "seen"]
 
@@ -21,6 +21,7 @@ Offer = dict[str, Any]
 
 MOST = 2**53 - 1
 MOST_ELEMENTS = 1000
+NOBODY = "_"
 ASK = object()
 """What an author's own function returns to let a person choose."""
 
@@ -55,6 +56,14 @@ def fresh(value: object, change: Offer, version: int, stamp: str | None = None) 
 def on_top(held: Field | None, value: object, change: Offer, version: int) -> Field:
     """Law 2, counterexample 4: whoever replaces a value is stamped above it, so that order does not decide."""
     return fresh(value, change, version, None if held is None else above(change["stamp"], held["stamp"]))
+
+
+def together(held: Field | None, value: object, change: Offer, version: int) -> Field:
+    """Several have made this value. Law 1: it is nobody's own, unless whoever came last had seen all of it."""
+    if held is None:
+        return fresh(value, change, version)
+    whose = change["replica"] if has_seen(held, change) else NOBODY
+    return fresh(value, change, version, owned(greater(change["stamp"], held["stamp"]), whose))
 
 
 def lww(held: Field | None, value: object, change: Offer, version: int) -> Answer:
@@ -95,8 +104,7 @@ def counter(held: Field | None, value: object, change: Offer, version: int) -> A
     total = (0 if held is None else held["value"]) + step
     if abs(total) > MOST:
         return "refused", "counter_out_of_range"
-    stamp = change["stamp"] if held is None else greater(change["stamp"], held["stamp"])
-    return "takes", fresh(total, change, version, stamp)  # neither base nor stamp matter; law 3 sees to repeats
+    return "takes", together(held, total, change, version)  # neither base nor stamp matter; law 3 sees to repeats
 
 
 def maximum(held: Field | None, value: object, change: Offer, version: int) -> Answer:
@@ -132,7 +140,7 @@ def kind(value: object) -> str | None:
 def set_of(held: Field | None, value: object, change: Offer, version: int) -> Answer:
     if isinstance(value, list) and change["op"] in ("create", "restore"):
         value = {"add": value}
-    if not isinstance(value, dict) or not set(value) <= {"add", "remove"}:
+    if not isinstance(value, dict) or not value or not set(value) <= {"add", "remove"}:
         return "refused", "invalid_set_edit"
     for elements in value.values():
         if not isinstance(elements, list) or len(elements) > MOST_ELEMENTS:
@@ -149,8 +157,7 @@ def set_of(held: Field | None, value: object, change: Offer, version: int) -> An
     dots = {element: each for element, each in dots.items() if each}
     if held is not None and dots == before:
         return ("nothing",)
-    stamp = change["stamp"] if held is None else greater(change["stamp"], held["stamp"])
-    field = fresh([json.loads(element) for element in sorted(dots)], change, version, stamp)
+    field = together(held, [json.loads(element) for element in sorted(dots)], change, version)
     return "takes", {**field, "dots": dots}
 
 
@@ -168,7 +175,7 @@ def own(function: Callable[[Any, Any, Any], Any]) -> Callable[[Field | None, obj
             return ("asks",)
         if same(chosen, held["value"]):
             return "lost", None
-        return "takes", fresh(chosen, change, version, greater(change["stamp"], held["stamp"]))
+        return "takes", together(held, chosen, change, version)
 
     return rule
 

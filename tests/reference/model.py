@@ -106,8 +106,10 @@ class Reference:
             ]
             if kind == "conflict":  # nothing of it is applied; what it asks is asked, and keeps both sides
                 for change, (_, asked) in zip(unit, results, strict=True):
-                    if asked.get("asks") and (change["type"], change["id"]) in self.resources:
-                        version = self.ask(change, asked, [each["n"] for each in unit])
+                    about = (change["type"], change["id"])
+                    if asked.get("asks") and about in self.resources:
+                        news = dict.fromkeys(asked["asks"], "asked")
+                        version = self.write(change, asked, self.resources[about], news, [each["n"] for each in unit])
                         for outcome in outcomes:
                             if outcome["n"] == change["n"]:
                                 outcome["version"] = version
@@ -177,6 +179,8 @@ class Reference:
             return self.to_the_dead(change, made, held)
         if self.deletes(change) == "delete_wins" and op != "restore" and not saw(held["floor"], made):
             # Restored over its delete, which this one has not seen: order must not decide.
+            if op == "delete":
+                return {"outcome": "applied", "version": held["version"]}
             return {"outcome": "overruled", "version": held["version"], "code": "deleted"}
         if op == "delete":
             return self.delete(change, made, held)
@@ -204,7 +208,9 @@ class Reference:
         kept = held["fields"] if self.deletes(change) == "update_wins" else {}
         disputes = held["disputes"] if self.deletes(change) == "update_wins" else {}
         gone = {**held, "fields": kept, "disputes": disputes, "deleted": (version, made["stamp"]), "floor": None}
-        self.put(gone, version)
+        self.put({**gone, "by": (made["replica"], made["n"])}, version)
+        for name in sorted(held["disputes"]):  # there is nothing left to choose for
+            self.tell(change, made, held, name, "deleted", [])
         return {"outcome": "applied" if all_seen else "merged", "version": version}
 
     def to_the_dead(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
@@ -214,11 +220,11 @@ class Reference:
         knew = saw(held["deleted"], made)
         back = {**held, "deleted": None}
         if op == "restore" and knew:  # explicit restore, of what it saw deleted
+            if not held["fields"] and not change.get("fields"):
+                raise Refused("nothing_kept")
             back["floor"] = held["deleted"]
             return self.put_fields(change, made, back, "applied", back=True)
-        if self.deletes(change) == "update_wins" and not knew:  # the update wins
-            if op == "settle":
-                return self.settle_field(change, made, back)
+        if self.deletes(change) == "update_wins" and not knew and op != "settle":  # the update wins
             return self.put_fields(change, made, back, "merged", back=True)
         if knew:
             raise Refused("deleted")
@@ -229,78 +235,83 @@ class Reference:
         version = self.heads.get(held["scope"], 0) + 1
         sent = change.get("fields", {})
         fields, taken, lost, codes = dict(held["fields"]), back or not held["version"], [], []
-        answered: list[tuple[str, object]] = []
-        asks: dict[str, object] = {}
+        news: dict[str, str] = {}
         for name in sent:
             answer = self.offer(change, made, held, name, version)
             if answer[0] == "refused":
                 raise Refused(answer[1])
             if answer[0] == "takes":
                 fields[name], taken = answer[1], True
-                if name in held["disputes"] and not same(answer[1]["value"], held["fields"][name]["value"]):
-                    answered.append((name, answer[1]["value"]))  # law 8: an edit that has seen the question
+                if name in held["disputes"]:
+                    news[name] = "answered" if knew_of(held, name, made) else "accepted"
             if answer[0] == "asks":
-                asks[name] = sent[name]
+                news[name] = "asked"
             if answer[0] == "lost":
                 lost.append(name)
                 codes.append(answer[1])
         if sent and len(lost) == len(sent) and not back:
             return {"outcome": "overruled", "version": held["version"], "code": codes[0] if alike(codes) else None}
-        if taken:
-            self.next_version(held["scope"])
-            self.put({**held, "fields": fields, "by": (made["replica"], made["n"])}, version)
-            for name, value in answered:
-                self.answer_by_edit(change, made, name, value)
-        if asks:
-            made["asks"] = asks
-            version = self.ask(change, made, None, at=version if taken else None)
-            return {"outcome": "conflict", "version": version, "lost": sorted([*lost, *asks])}
+        if back:  # what it was asked before its delete is asked again
+            news = dict.fromkeys(held["disputes"], "again") | news
+        made["asks"] = [name for name, what in news.items() if what == "asked"]
+        if taken or made["asks"]:
+            self.write(change, made, {**held, "fields": fields}, news, made["group"] or [])
         outcome = {"outcome": kind, "version": version if taken else held["version"]}
-        return outcome | ({"lost": sorted(lost)} if lost else {})
+        if made["asks"]:
+            outcome = {"outcome": "conflict", "version": version}
+        lost = sorted([*lost, *made["asks"]])
+        return outcome | ({"lost": lost} if lost else {})
 
     def offer(self, change: dict[str, Any], made: Offer, held: Held, name: str, version: int) -> Answer:
         declared = self.types[change["type"]]
         rule = declared.get("fields", {}).get(name, declared["rule"])
         made["was"] = made["wases"].get(name)
         value, field = change["fields"][name], held["fields"].get(name)
-        dispute = held["disputes"].get(name)
-        if dispute is not None and field is not None and not seen_dispute(dispute, made):
-            # Law 8: until somebody chooses who knows of the question, the accepted value stands.
-            return ("nothing",) if same(field["value"], value) else ("asks",)
+        if name in held["disputes"] and same(field["value"], value) and seen(field["version"], field["stamp"], made):
+            return ("nothing",)  # law 8: to write back the accepted value chooses nothing
         return offer(rule, field, value, made, version)
+
+    def write(self, change: dict[str, Any], made: Offer, held: Held, news: dict[str, str], group: list[int]) -> int:
+        """Put the resource at the next version of its scope, and tell the questions about it; returns that version."""
+        version = self.next_version(held["scope"])
+        disputes = dict(held["disputes"])
+        for name, what in news.items():
+            if what == "asked":
+                disputes[name] = {"conflict": question_id(held["type"], held["id"], name), "version": version}
+            if what == "answered":
+                del disputes[name]
+        self.put({**held, "disputes": disputes, "by": (made["replica"], made["n"])}, version)
+        for name in sorted(news):
+            made["was"] = made["wases"].get(name)
+            self.tell(change, made, held, name, news[name], group)
+        return version
 
     # Conflicts
 
-    def ask(self, change: dict[str, Any], made: Offer, group: list[int] | None, *, at: int | None = None) -> int:
-        """Open or widen a question for each field that asks; the version of the resource, which notes the dispute.
-
-        `at`: the version that this change has given the resource already.
-        """
-        held = self.resources[change["type"], change["id"]]
-        version = at or self.next_version(held["scope"])
-        disputes = dict(held["disputes"])
-        for name, value in made["asks"].items():
-            made["was"] = made["wases"].get(name)
-            asked = question_id(held["type"], held["id"], name)
-            old = self.resources.get(("conflict", asked))
-            new = opened(held, name, made, value, group)
-            if old is not None:
-                if old["question"]["status"] == "open":
-                    new = widened(old["question"], made, value, group)
-                else:
-                    new = asked_anew(old["question"], new)
-            disputes[name] = {"conflict": asked, "version": version, "by": made["replica"]}
-            self.put_question(held["scope"], asked, new, made)
-        self.put({**held, "disputes": disputes, "by": (made["replica"], made["n"])}, version)
-        return version
-
-    def answer_by_edit(self, change: dict[str, Any], made: Offer, name: str, value: object) -> None:
-        held = self.resources[change["type"], change["id"]]
-        asked = held["disputes"][name]["conflict"]
-        without = {each: dispute for each, dispute in held["disputes"].items() if each != name}
-        self.resources[change["type"], change["id"]] = {**held, "disputes": without}
-        question = self.resources["conflict", asked]["question"]
-        self.put_question(held["scope"], asked, settled(question, entry_of(made, value, None), accepted=value), made)
+    def tell(self, change: dict[str, Any], made: Offer, held: Held, name: str, what: str, group: list[int]) -> None:
+        """What happened to a field in dispute, told to its question."""
+        asked = question_id(held["type"], held["id"], name)
+        old = self.resources.get(("conflict", asked))
+        value = held["fields"][name]["value"]
+        if what == "asked":
+            offered = change["fields"][name]
+            question = opened(held, name, made, offered, group)
+            if old is not None and old["question"]["status"] == "open":
+                question = widened(old["question"], made, offered, group)
+            elif old is not None:
+                question = asked_anew(old["question"], question)
+        else:
+            assert old is not None
+            question = old["question"]
+        if what == "answered":
+            question = settled(question, entry_of(made, value, None), accepted=value)
+        if what == "deleted":
+            question = settled(question, entry_of(made, None, None), accepted=question["accepted"])
+        if what == "again":
+            question = reopened(question)
+        if what == "accepted":  # an edit by somebody who knows the value and not the question
+            question = {**question, "accepted": value}
+        self.put_question(held["scope"], asked, question, made)
 
     def settle_field(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
         """A settlement on the resource: names its conflict, and the value that is to hold (law 8)."""
@@ -311,15 +322,17 @@ class Reference:
         question = asked["question"]
         if question["about"] != {"type": held["type"], "id": held["id"]} or question["field"] != name:
             raise Refused("no_such_conflict")
-        field = held["fields"][name]
+        field = held["fields"].get(name)
+        if field is None:
+            raise Refused("no_such_conflict")
         entry = entry_of(made, value, None)
-        if question["status"] == "settled" and not seen(field["version"], field["stamp"], made):
+        unseen = not seen(field["version"], field["stamp"], made)
+        if question["status"] == "settled" and unseen and not earlier(field["stamp"], made["stamp"]):
             if same(field["value"], value):
                 return {"outcome": "merged", "version": held["version"]}
-            if not earlier(field["stamp"], made["stamp"]):  # two settlements: the later one stands, both are told
-                self.put_question(held["scope"], asked["id"], with_runner_up(question, entry), made)
-                made["kept"] = True
-                return {"outcome": "overruled", "version": held["version"], "code": "settled_otherwise"}
+            self.put_question(held["scope"], asked["id"], with_runner_up(question, entry), made)
+            made["kept"] = True  # of two settlements the later one stands, and both are told
+            return {"outcome": "overruled", "version": held["version"], "code": "settled_otherwise"}
         kind = "applied" if self.all_seen(held, made) else "merged"
         version = self.next_version(held["scope"])
         disputes = {each: dispute for each, dispute in held["disputes"].items() if each != name}
@@ -408,8 +421,10 @@ def shown(held: Held) -> dict[str, Any]:
     )
 
 
-def seen_dispute(dispute: dict[str, Any], made: Offer) -> bool:
-    return bool(dispute["version"] <= made["base"])
+def knew_of(held: Held, name: str, made: Offer) -> bool:
+    """Law 8: whether a change has seen the value of a field, and that it is in dispute."""
+    field = held["fields"][name]
+    return seen(field["version"], field["stamp"], made) and bool(held["disputes"][name]["version"] <= made["base"])
 
 
 def saw(mark: tuple[int, str] | None, made: Offer) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tests.reference.field_rules import Offer, same
+from tests.reference.field_rules import Offer
 
 __all__ = ["asked_anew", "entry_of", "opened", "question_id", "reopened", "settled", "widened", "with_runner_up"]
 
@@ -57,13 +57,10 @@ def opened(held: dict[str, Any], field: str, change: Offer, value: object, group
 
 
 def widened(question: Question, change: Offer, value: object, group: list[int] | None) -> Question:
-    """One more candidate; the same value from the same replica takes the place of what it said before."""
-    others = [
-        each
-        for each in question["candidates"]
-        if each is question["candidates"][0] or each["replica"] != change["replica"] or not same(each["value"], value)
-    ]
-    return {**question, "candidates": [*others, candidate(change, value, group)]}
+    """One more candidate; law 1: what a replica says later takes the place of what it said before."""
+    first, *others = question["candidates"]
+    others = [each for each in others if each["replica"] != change["replica"]]
+    return {**question, "candidates": [first, *others, candidate(change, value, group)]}
 
 
 def asked_anew(old: Question, new: Question) -> Question:

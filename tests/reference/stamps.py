@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["above", "earlier", "effective", "greater", "owner", "stamp"]
+__all__ = ["above", "earlier", "effective", "greater", "owned", "owner", "stamp"]
 
 MOST_COUNT = 0xFFFF
 
@@ -19,6 +19,12 @@ def parts(text: str) -> tuple[int, int, str]:
 def owner(text: str) -> str:
     """The replica that made it."""
     return parts(text)[2]
+
+
+def owned(text: str, replica: str) -> str:
+    """The same moment, as somebody else's."""
+    ms, count, _ = parts(text)
+    return stamp(ms, count, replica)
 
 
 def earlier(one: str, other: str) -> bool:
