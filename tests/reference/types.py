@@ -5,7 +5,6 @@ What the model is told is written out by hand, so that a mistake in how an app i
 
 from __future__ import annotations
 
-import inspect
 from typing import Annotated, Any
 
 from syncd.app import App, Resource, rules
@@ -17,6 +16,8 @@ def longer(base: Any, mine: Any, theirs: Any) -> Any:
     """An author's own: of two texts the longer one, and of two as long the greater."""
     return max(mine, theirs, key=lambda text: (len(text), text))
 
+
+LONGER = rules.own("longer")(longer)
 
 RULES: dict[str, dict[str, Any]] = {
     "profile": {"rule": "lww"},
@@ -34,12 +35,12 @@ RULES: dict[str, dict[str, Any]] = {
         "fields": {
             "likes": "counter",
             "tags": "set",
-            "score": "manual",
             "best": "max",
             "least": "min",
             "place": "server_wins",
         },
     },
+    "match": {"rule": "merge", "fields": {"score": "manual", "likes": "counter", "tags": "set"}},
     "plan": {"rule": "merge", "deletes": "update_wins"},
     "roster": {"rule": "manual", "deletes": "update_wins"},
     "cart": {"rule": "set", "deletes": "update_wins"},
@@ -59,20 +60,13 @@ def rule_of(type_name: str, field: str) -> Any:
     return RULES[type_name].get("fields", {}).get(field, RULES[type_name]["rule"])
 
 
+NOT_YET = {"game", "roster", "match"}
+"""Their rule asks, and the engine does not open conflicts yet."""
+
+
 def available() -> list[str]:
-    """The types whose rules this version of syncd has."""
-
-    def has(rule: Any) -> bool:
-        return hasattr(rules, "own" if callable(rule) else rule)
-
-    deletes = "deletes" in inspect.signature(App.resource).parameters
-    return [
-        name
-        for name, declared in RULES.items()
-        if has(declared["rule"])
-        and all(map(has, declared.get("fields", {}).values()))
-        and (deletes or "deletes" not in declared)
-    ]
+    """The types that this version of syncd can merge."""
+    return [name for name in RULES if name not in NOT_YET]
 
 
 def app_of(names: list[str]) -> App:
@@ -89,6 +83,6 @@ def app_of(names: list[str]) -> App:
         model = type(name.title(), (Resource,), {"__annotations__": annotations, "__module__": __name__, **defaults})
         rule = declared["rule"]
         options = {"deletes": declared["deletes"]} if "deletes" in declared else {}
-        chosen = rules.own("longer")(rule) if callable(rule) else getattr(rules, rule)
+        chosen = LONGER if callable(rule) else getattr(rules, rule)
         app.resource(scope=SCOPES[name], rule=chosen, **options)(model)
     return app
