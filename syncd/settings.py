@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from syncd.api.access import is_loopback
 from syncd.engine.limits import Limits
+from syncd.engine.quarantine import Bounds
 from syncd.errors import SettingsError
 
 __all__ = ["MIN_TOKEN_LENGTH", "Settings"]
@@ -21,6 +22,7 @@ MIN_TOKEN_LENGTH: Final = 16
 """Of the shared token, in characters, where others than this machine can reach the server."""
 
 _LIMITS = Limits()
+_BOUNDS = Bounds()
 
 
 class Settings(BaseSettings):
@@ -60,6 +62,13 @@ class Settings(BaseSettings):
         _LIMITS.max_drift_ms, ge=0, description="how far ahead of the server's clock a device's stamp counts as it is"
     )
 
+    quarantine_changes: int = Field(
+        _BOUNDS.changes,
+        ge=1,
+        description="rejected changes of one replica that are kept in the database; the oldest go to a file beside it",
+    )
+    quarantine_bytes: int = Field(_BOUNDS.bytes, ge=1024, description="of the same, as they were sent")
+
     @field_validator("websocket_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -79,6 +88,11 @@ class Settings(BaseSettings):
             page_bytes=self.page_bytes,
             max_drift_ms=self.max_drift_ms,
         )
+
+    @property
+    def quarantine_bounds(self) -> Bounds:
+        """What the quarantine keeps of each replica."""
+        return Bounds(self.quarantine_changes, self.quarantine_bytes)
 
     @property
     def shared_token(self) -> str | None:

@@ -18,19 +18,24 @@ from syncd.api.access import Access
 from syncd.api.application import make_application
 from syncd.api.body import BodyReader
 from syncd.api.health import HealthRoutes
+from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
+from syncd.api.quarantine import QuarantineRoutes
 from syncd.api.sockets import Sockets
 from syncd.api.stream import StreamRoute
 from syncd.api.sync import SyncRoutes
 from syncd.app import App
 from syncd.bus.local import LocalBus
 from syncd.bus.protocol import Bus
+from syncd.engine.history import History
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
+from syncd.engine.quarantine import Quarantine
 from syncd.engine.watch import Watcher
 from syncd.settings import Settings
 from syncd.store.protocol import Store
+from syncd.store.quarantine_file import QuarantineFile
 from syncd.store.sqlite import SqliteStore
 
 __all__ = ["STEPS", "Server", "open_server"]
@@ -57,6 +62,8 @@ class Server:
     watcher: Watcher = field(init=False)
     pusher: Pusher = field(init=False)
     puller: Puller = field(init=False)
+    history: History = field(init=False)
+    quarantine: Quarantine = field(init=False)
     sockets: Sockets = field(init=False)
     web: web.Application = field(init=False)
 
@@ -81,24 +88,37 @@ async def open_bus(server: Server, undo: AsyncExitStack) -> None:
 
 
 async def open_engine(server: Server, undo: AsyncExitStack) -> None:
-    """The three use cases. At the end, pushes that were taken are still committed."""
+    """The use cases. At the end, pushes that were taken are still committed."""
     server.watcher = Watcher(server.store, server.bus, server.limits)
     undo.push_async_callback(server.watcher.close)
     server.puller = Puller(server.store, server.limits)
     server.pusher = Pusher(server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits)
     undo.push_async_callback(server.pusher.close)
+    server.history = History(server.store, server.app)
+    server.quarantine = Quarantine(
+        server.store,
+        server.pusher.push,
+        QuarantineFile(server.settings.database),
+        server.settings.quarantine_bounds,
+        server.now_ms,
+    )
+    undo.push_async_callback(server.quarantine.close)
+    # The bounds may have been lowered, or the server stopped before it had kept them.
+    await server.quarantine.look_over()
 
 
 async def open_web(server: Server, undo: AsyncExitStack) -> None:
     """The application that a listener, or a test, serves."""
     settings = server.settings
     server.sockets = Sockets()
+    bodies = BodyReader(max_bytes=server.limits.max_body_bytes, timeout_s=settings.body_timeout_s)
     server.web = make_application(
         access=server.access,
         sync=SyncRoutes(
             pusher=server.pusher,
             puller=server.puller,
-            bodies=BodyReader(max_bytes=server.limits.max_body_bytes, timeout_s=settings.body_timeout_s),
+            quarantine=server.quarantine,
+            bodies=bodies,
             limits=server.limits,
             now_ms=server.now_ms,
         ),
@@ -120,6 +140,8 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             comment_s=settings.comment_s,
             patience_s=settings.heartbeat_s,
         ),
+        history=HistoryRoutes(history=server.history),
+        quarantine=QuarantineRoutes(quarantine=server.quarantine, bodies=bodies),
         health=HealthRoutes(store=server.store, app=server.app),
     )
 

@@ -7,8 +7,10 @@ from aiohttp import web
 from syncd.api.access import Access
 from syncd.api.compression import compression_middleware
 from syncd.api.health import HealthRoutes
+from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
 from syncd.api.middlewares import access_middleware, problem_middleware
+from syncd.api.quarantine import QuarantineRoutes
 from syncd.api.stream import StreamRoute
 from syncd.api.sync import SyncRoutes
 
@@ -16,7 +18,14 @@ __all__ = ["make_application"]
 
 
 def make_application(
-    *, access: Access, sync: SyncRoutes, live: LiveRoute, stream: StreamRoute, health: HealthRoutes
+    *,
+    access: Access,
+    sync: SyncRoutes,
+    live: LiveRoute,
+    stream: StreamRoute,
+    history: HistoryRoutes,
+    quarantine: QuarantineRoutes,
+    health: HealthRoutes,
 ) -> web.Application:
     """Join the routes; sockets and streams are closed when the application shuts down."""
     open_routes = [
@@ -28,7 +37,16 @@ def make_application(
         # Its token may be in the URL, for the same reason. No HEAD: it would never end.
         web.get("/sync/v1/stream", stream.stream, allow_head=False),
     ]
-    routes = [web.post("/sync/v1/push", sync.push), web.post("/sync/v1/pull", sync.pull)]
+    routes = [
+        web.post("/sync/v1/push", sync.push),
+        web.post("/sync/v1/pull", sync.pull),
+        web.get("/sync/v1/history", history.history),
+        web.get("/sync/v1/explain", history.explain),
+        web.get("/sync/v1/undo", history.undo),
+        web.get("/sync/v1/quarantine", quarantine.waiting),
+        web.post("/sync/v1/quarantine/replay", quarantine.replay),
+        web.post("/sync/v1/quarantine/dismiss", quarantine.dismiss),
+    ]
     application = web.Application(
         middlewares=[
             problem_middleware,

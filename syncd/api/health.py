@@ -38,6 +38,8 @@ class HealthRoutes:
                 "pull": "POST /sync/v1/pull",
                 "live": "GET /sync/v1/live (WebSocket)",
                 "stream": "GET /sync/v1/stream (Server-Sent Events)",
+                "history": "GET /sync/v1/history, /sync/v1/explain, /sync/v1/undo",
+                "quarantine": "GET /sync/v1/quarantine",
                 "health": ["GET /health/live", "GET /health/ready"],
             }
         )

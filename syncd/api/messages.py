@@ -6,7 +6,7 @@ neighbours down (invariant 6). docs/protocol.md shows every message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,16 +15,23 @@ from conflict_rules.values import MAX_INTEGER, RepeatedKeys
 from syncd.errors import InvalidMessage
 
 __all__ = [
+    "DismissRequest",
+    "ExplainQuery",
     "Frame",
     "Hello",
+    "HistoryQuery",
     "Ping",
     "Pong",
     "PullRequest",
     "PushRequest",
+    "QuarantineQuery",
+    "ReplayRequest",
     "Subscribe",
+    "UndoQuery",
     "Unsubscribe",
     "read_frame",
     "read_message",
+    "read_query",
 ]
 
 Cursor = Annotated[str, Field(max_length=256)]
@@ -53,6 +60,78 @@ class PullRequest(_Message):
     scopes: Scopes
     limit_bytes: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     digest: bool = False
+
+
+class _Query(BaseModel):
+    """The part of a URL behind its question mark, where numbers are text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Name = Annotated[str, Field(max_length=256)]
+FieldName = Annotated[str, Field(min_length=1, max_length=128)]
+Place = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+PageSize = Annotated[int, Field(ge=1, le=500)]
+
+
+class HistoryQuery(_Query):
+    """What happened to a resource, or to one field of it, above `after`."""
+
+    type: Name
+    id: Name
+    field: FieldName | None = None
+    after: Place = 0
+    limit: PageSize = 100
+
+
+class ExplainQuery(_Query):
+    """Why a resource, or one field of it, says what it says."""
+
+    type: Name
+    id: Name
+    field: FieldName | None = None
+
+
+class UndoQuery(_Query):
+    """The change that brings back what a resource, or one field of it, said at a version, or before a change.
+
+    `change`: such as `phone.3`, the replica and its number.
+    """
+
+    type: Name
+    id: Name
+    field: FieldName | None = None
+    version: Place | None = None
+    change: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[1-9][0-9]{0,15}$")] | None = None
+
+
+class QuarantineQuery(_Query):
+    """What waits in the quarantine: of one replica, in one scope, of one type."""
+
+    replica: Name | None = None
+    scope: Name | None = None
+    type: Name | None = None
+    after: Place = 0
+    limit: PageSize = 100
+
+
+class QuarantineItem(_Message):
+    """One change in the quarantine."""
+
+    replica: Name
+    n: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+
+
+class _QuarantineRequest(_Message):
+    items: Annotated[list[QuarantineItem], Field(max_length=500)]
+
+
+class ReplayRequest(_QuarantineRequest):
+    """Settle these changes anew."""
+
+
+class DismissRequest(_QuarantineRequest):
+    """Take these changes out of the quarantine."""
 
 
 class Hello(_Message):
@@ -110,6 +189,22 @@ def read_message(kind: type[Message], value: object) -> Message:
         raise InvalidMessage(f"the key {key[:80]!r} is given twice; give it once", code="repeated_key", field=key[:80])
     try:
         return kind.model_validate(value)
+    except ValidationError as invalid:
+        raise _invalid(kind, invalid) from None
+
+
+Query = TypeVar("Query", bound=_Query)
+
+
+def read_query(kind: type[Query], pairs: Iterable[tuple[str, str]]) -> Query:
+    """The names and values of a URL as a query; raises `InvalidMessage` that names the place."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise InvalidMessage(f"{name[:80]!r} is given twice; give it once", code="repeated_key", field=name[:80])
+        given[name] = value
+    try:
+        return kind.model_validate(given)
     except ValidationError as invalid:
         raise _invalid(kind, invalid) from None
 

@@ -16,6 +16,7 @@ from syncd.api.messages import PullRequest, PushRequest, read_message
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, ScopePage
 from syncd.engine.push import Pusher
+from syncd.engine.quarantine import Quarantine
 
 __all__ = ["SyncRoutes"]
 
@@ -24,10 +25,18 @@ class SyncRoutes:
     """The two requests of the protocol."""
 
     def __init__(
-        self, *, pusher: Pusher, puller: Puller, bodies: BodyReader, limits: Limits, now_ms: Callable[[], int]
+        self,
+        *,
+        pusher: Pusher,
+        puller: Puller,
+        quarantine: Quarantine,
+        bodies: BodyReader,
+        limits: Limits,
+        now_ms: Callable[[], int],
     ) -> None:
         self._pusher = pusher
         self._puller = puller
+        self._quarantine = quarantine
         self._bodies = bodies
         self._limits = limits.as_dict()
         self._encoded_limits = encode_json(self._limits)
@@ -38,6 +47,8 @@ class SyncRoutes:
         value, answer_in = await self._bodies.read(request)
         message = read_message(PushRequest, value)
         reply = await self._pusher.push(message.replica, message.schema_, message.changes)
+        if any(outcome["outcome"] == "rejected" for outcome in reply.outcomes):
+            self._quarantine.noticed([reply.replica])
         body = answer_in.encode(
             {
                 "replica": reply.replica,

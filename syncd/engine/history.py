@@ -1,0 +1,195 @@
+"""History: what happened to a resource, why it says what it says, and the change that takes it back.
+
+Each answer is of one snapshot. The resource's changes are read from the first one on and laid over one another again,
+so that each line can say what it took the place of; nothing is kept of them but what is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from conflict_rules import Rule, State
+from conflict_rules.values import JsonValue, valid_id, valid_type
+from conflict_rules.wire import decode_state
+from syncd.app import App
+from syncd.engine.entry import read_entry
+from syncd.engine.explain import Explainer
+from syncd.engine.retrace import Lift, Retrace, Step
+from syncd.engine.undo import compose_undo
+from syncd.errors import InvalidMessage
+from syncd.store.protocol import LedgerRow, ResourceKey, Snapshot, Store
+
+__all__ = ["MAX_PAGE", "History", "Lines"]
+
+MAX_PAGE: Final = 500
+"""Changes in one page of a history."""
+_ROWS: Final = 500
+_ROW_BYTES: Final = 1024 * 1024
+_PAGE_BYTES: Final = 1024 * 1024
+
+
+class Lines:
+    """Lines of a history, each with what it took the place of, or what stands instead. Pure."""
+
+    def __init__(self, rule: Rule | None, *, field: str | None = None, lift: Lift | None = None) -> None:
+        self._retrace = Retrace(rule, lift)
+        self._only = field
+        self._who: dict[int, tuple[str, int]] = {}
+
+    def take(self, row: LedgerRow) -> dict[str, JsonValue] | None:
+        """The line of the next row, the oldest first; None if it is not about the field."""
+        step = self._retrace.take(read_entry(row))
+        line = self._line(step) if self._only is None or self._concerns(step, self._only) else None
+        if step.moved:
+            self._who[step.entry.outcome.version] = (step.entry.replica, step.entry.n)
+        return line
+
+    def _line(self, step: Step) -> dict[str, JsonValue]:
+        line, lost = step.entry.as_dict(), step.entry.outcome.lost
+        over = {name: self._held(step, name) for name in step.entry.fields if step.moved and name not in lost}
+        instead = {name: self._held(step, name) for name in lost}
+        for key, held in (("over", over), ("stands_instead", instead)):
+            known = {name: value for name, value in held.items() if value is not None}
+            if known:
+                line[key] = known
+        return line
+
+    def _held(self, step: Step, name: str) -> dict[str, JsonValue] | None:
+        """What the field held before the step, and whether whoever made the change knew that."""
+        mark = None if step.before is None else step.before.marks.get(name)
+        if step.before is None or mark is None or step.change is None:
+            return None
+        held: dict[str, JsonValue] = {"value": step.before.fields[name], "seen": mark.seen_by(step.change)}
+        setter = self._who.get(mark.version)
+        return held if setter is None else {"replica": setter[0], "n": setter[1], **held}
+
+    @staticmethod
+    def _concerns(step: Step, name: str) -> bool:
+        """Whether it sets the field, or makes the resource live or end."""
+        return name in step.entry.fields or step.entry.op in ("create", "delete", "restore")
+
+
+class History:
+    """The use case. `app`: whose rules hold."""
+
+    def __init__(self, store: Store, app: App) -> None:
+        self._store = store
+        self._app = app
+        self._lift = app.upgrades.lift
+
+    async def page(
+        self, type_name: str, resource_id: str, *, field: str | None = None, after: int = 0, limit: int = 100
+    ) -> dict[str, JsonValue]:
+        """Lines above `after`, oldest first; `next` is where to go on, None at the end. Raises `InvalidMessage`."""
+        key = _key(type_name, resource_id)
+        lines = Lines(self._rule(type_name), field=field, lift=self._lift)
+        found: list[JsonValue] = []
+        room, following = _PAGE_BYTES, None
+        async with self._store.snapshot() as snapshot:
+            async for rows in self._rows(snapshot, key):
+                for row in rows:
+                    line = lines.take(row)
+                    if line is None or row.no <= after:
+                        continue
+                    room -= len(row.settled.change)
+                    if found and (len(found) == min(limit, MAX_PAGE) or room < 0):
+                        return {"type": type_name, "id": resource_id, "changes": found, "next": following}
+                    found.append(line)
+                    following = row.no
+        return {"type": type_name, "id": resource_id, "changes": found, "next": None}
+
+    async def explain(self, type_name: str, resource_id: str, *, field: str | None = None) -> dict[str, JsonValue]:
+        """Why it says what it says; see `Explainer`. Raises `InvalidMessage`."""
+        key = _key(type_name, resource_id)
+        explainer = Explainer(self._rule(type_name), field=field, lift=self._lift)
+        async with self._store.snapshot() as snapshot:
+            state = await _state(snapshot, key)
+            async for rows in self._rows(snapshot, key):
+                explainer.take(rows)
+        return explainer.told(key, state)
+
+    async def undo(
+        self,
+        type_name: str,
+        resource_id: str,
+        *,
+        version: int | None = None,
+        change: tuple[str, int] | None = None,
+        field: str | None = None,
+    ) -> dict[str, JsonValue]:
+        """The change that brings back what stood at `version` of the scope, or what (replica, n) took the place of.
+
+        `field`: only this one. Raises `InvalidMessage` ("not_in_history", "nothing_to_undo").
+        """
+        key = _key(type_name, resource_id)
+        rule = self._rule(type_name)
+        if rule is None:
+            raise InvalidMessage(f"type: this app has no type {type_name!r}", field="type")
+        retrace = Retrace(rule, self._lift)
+        then: State | None = None
+        only = None if field is None else {field}
+        found = False
+        async with self._store.snapshot() as snapshot:
+            now = await _state(snapshot, key)
+            async for rows in self._rows(snapshot, key):
+                for row in rows:
+                    step = retrace.take(read_entry(row))
+                    if change == (step.entry.replica, step.entry.n) and step.moved:
+                        then, found = step.before, True
+                        if only is None and step.before is not None and step.after is not None:
+                            only = _touched(step)
+                    elif version is not None and step.after is not None and step.after.version <= version:
+                        then, found = step.after, True
+        if version is not None and not found and now is not None and version < now.version and retrace.exact:
+            # Before it was made.
+            found = True
+        if not found or not retrace.exact:
+            raise InvalidMessage(
+                "what it said then cannot be told from the history: there is no such change of it, it had no effect, "
+                "or the beginning is not kept any more",
+                code="not_in_history",
+                hint="GET /sync/v1/history shows what there is; the value can be set by hand.",
+            )
+        return compose_undo(rule, now, then, only).as_dict()
+
+    async def _rows(self, snapshot: Snapshot, key: ResourceKey) -> AsyncIterator[Sequence[LedgerRow]]:
+        after, more = 0, True
+        while more:
+            page = await snapshot.history(key, after=after, limit=_ROWS, limit_bytes=_ROW_BYTES)
+            more = page.more
+            if page.rows:
+                after = page.rows[-1].no
+                yield page.rows
+                # A long history must not keep live frames and pushes waiting.
+                await asyncio.sleep(0)
+
+    def _rule(self, type_name: str) -> Rule | None:
+        declared = self._app.type(type_name)
+        return None if declared is None else declared.rule
+
+
+def _touched(step: Step) -> set[str] | None:
+    """The fields that a step has changed; None where it made the resource live or end."""
+    assert step.before is not None
+    assert step.after is not None
+    if (step.before.deleted is None) != (step.after.deleted is None):
+        return None
+    return {name for name, mark in step.after.marks.items() if step.before.marks.get(name) != mark}
+
+
+async def _state(snapshot: Snapshot, key: ResourceKey) -> State | None:
+    row = (await snapshot.states([key])).get(key)
+    return None if row is None else decode_state(json.loads(row.body), row.scope)
+
+
+def _key(type_name: str, resource_id: str) -> ResourceKey:
+    if not valid_type(type_name):
+        raise InvalidMessage(
+            "type: lower-case letters, digits and underscores, a letter first, at most 64", field="type"
+        )
+    if not valid_id(resource_id):
+        raise InvalidMessage("id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -", field="id")
+    return (type_name, resource_id)
