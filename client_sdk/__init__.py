@@ -21,12 +21,15 @@ from client_sdk.errors import (
     LocalFileError,
     NoServer,
     NotHere,
+    OtherVersion,
     Refused,
+    ServerOutdated,
     SyncError,
     TimedOut,
     TransportError,
     Unfit,
     Unreachable,
+    UpgradeRequired,
 )
 from client_sdk.handles import ChangeHandle
 from client_sdk.observers import CollectionChange
@@ -52,9 +55,11 @@ __all__ = [
     "LocalFileError",
     "NoServer",
     "NotHere",
+    "OtherVersion",
     "Phase",
     "Progress",
     "Refused",
+    "ServerOutdated",
     "Status",
     "SyncError",
     "SyncState",
@@ -63,6 +68,7 @@ __all__ = [
     "TransportError",
     "Unfit",
     "Unreachable",
+    "UpgradeRequired",
     "Watch",
     "WatchDelta",
 ]

@@ -15,7 +15,8 @@ __all__ = ["Backoff", "Timing"]
 class Timing:
     """`first_retry_s`, `longest_retry_s`: the range of the waits. `poll_s`: between pulls while deltas flow;
     `poll_without_live_s`: while they do not. `timeout_s`: of one request. `check_s`: how long a comparison with the
-    server by digest is good for (invariant 13).
+    server by digest is good for (invariant 13). `other_version_s`: at most between attempts while the server runs
+    another version of the app.
     """
 
     first_retry_s: float = 0.25
@@ -24,6 +25,7 @@ class Timing:
     poll_without_live_s: float = 10.0
     timeout_s: float = 30.0
     check_s: float = 900.0
+    other_version_s: float = 1800.0
 
 
 class Backoff:

@@ -191,16 +191,18 @@ class Client:
         outbox, clock, loop = replica.outbox, replica.clock, self._loop
         oldest_ms = outbox.oldest_ms()
         state = SyncState.OFFLINE if loop is None else loop.state
+        error = None if loop is None else loop.last_error
         return Status(
             state=state,
             pending=outbox.waiting_count,
             oldest_ms=None if oldest_ms is None else max(0, self._now_ms() - oldest_ms),
-            last_error=None if loop is None else loop.last_error,
+            last_error=None if error is None else error.message,
             connected=state.connected,
             clock_offset_ms=clock.offset_ms,
             clock_drift=clock.drift,
             rejected=replica.rejected_count,
             repaired=0 if loop is None else loop.repaired,
+            last_error_code=None if error is None else error.code,
         )
 
     @property

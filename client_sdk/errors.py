@@ -6,6 +6,9 @@ SyncError
   NotHere            the resource is not in this replica, or was deleted
   Unfit              a resource or a type does not fit the app, or an operation does not fit the moment
   LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable
+  OtherVersion       the server runs another version of the app, and the queue waits; pulls go on
+    UpgradeRequired  it no longer reads what was made under the version here: the app on the device is to be updated
+    ServerOutdated   it does not read it yet
   TransportError     no answer, or not the one hoped for; the sync loop tries again and shows it in the status
     Unreachable      no network, no server, or an answer that is not syncd's
       TimedOut       the answer did not come in time; a smaller message may fare better
@@ -28,12 +31,15 @@ __all__ = [
     "LocalFileError",
     "NoServer",
     "NotHere",
+    "OtherVersion",
     "Refused",
+    "ServerOutdated",
     "SyncError",
     "TimedOut",
     "TransportError",
     "Unfit",
     "Unreachable",
+    "UpgradeRequired",
 ]
 
 
@@ -101,6 +107,24 @@ class FileUnusable(LocalFileError):
     """Not a replica's file, a full disk, a folder that is not there: the driver's exception stays as __cause__."""
 
     code = "file_unusable"
+
+
+class OtherVersion(SyncError):
+    """The server runs another version of the app; what waits is kept, and sent again now and then."""
+
+    code = "other_version"
+
+
+class UpgradeRequired(OtherVersion):
+    """The server no longer reads changes of the version under which some were made here."""
+
+    code = "upgrade_required"
+
+
+class ServerOutdated(OtherVersion):
+    """The server does not know the version yet under which some changes were made here."""
+
+    code = "server_outdated"
 
 
 class TransportError(SyncError):

@@ -29,7 +29,7 @@ class Numbering:
     async def go_on_from(self, replica_id: str, expected: int) -> bool:
         """Law 3: the server expects a lower number than was sent; it may have been restored from a backup."""
         replica = self._replica
-        kept = [decode_row(row) for row in await replica.store.changes_from(replica_id, expected)]
+        kept = [decode_row(row, replica.lift) for row in await replica.store.changes_from(replica_id, expected)]
         todo = after_forgetting(expected, kept, replica.outbox.waiting())
         if todo.anew:
             log.warning("the server expects change %d, which is not kept here", expected)
@@ -51,6 +51,21 @@ class Numbering:
         if replica_id == replica.id and settled >= replica.row.next_n:
             waiting = [entry for entry in replica.outbox.waiting() if entry.change.replica == replica_id]
             await self.make_anew([entry for entry in waiting if not entry.sent], keep_base=True)
+
+    async def send_as_read(self, replica_id: str, n: int) -> bool:
+        """The server no longer reads the version that change `n` was made under. Where the app here does, send what it
+        reads there from now on; returns whether anything is sent otherwise.
+
+        Numbers are settled in order, so that nothing from `n` on is known to the server under what it said before.
+        """
+        replica = self._replica
+        waiting = [entry for entry in replica.outbox.waiting() if entry.change.replica == replica_id]
+        otherwise = [entry.sent_as_read() for entry in waiting if entry.change.n >= n]
+        entries = [entry for entry in otherwise if entry is not None]
+        if entries:
+            log.warning("%d changes are sent under version %d of the app", len(entries), replica.app.version)
+            await self._save_renumbered(entries, replica.row)
+        return bool(entries)
 
     async def make_anew(self, entries: Sequence[Entry], *, keep_base: bool) -> None:
         """Number changes from 1 under a fresh replica id, which everything made from now on gets as well."""

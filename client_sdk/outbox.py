@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -24,15 +24,24 @@ __all__ = ["Entry", "Outbox", "ResourceKey", "all_of", "decode_row", "encode_res
 ResourceKey = tuple[str, str]
 """(type, id)"""
 
+Lift = Callable[[Change], Change | None]
+"""What a change means to the app here; None: nothing."""
+
+
+def _as_it_is(change: Change) -> Change:
+    return change
+
 
 @dataclass(slots=True)
 class Entry:
     """One change. `body`: exactly what is sent, so that a repeat has the same content (law 3). `outcome`: None while it
     waits. `shown`: whether the view replays it. `sent`: whether the server may have it without our knowing its answer.
+    `meaning`: the change as the app here reads it, which may be newer than the one it was made under; None: not at all.
     """
 
     seq: int
     change: Change
+    meaning: Change | None
     body: str
     made_ms: int
     outcome: Outcome | None = None
@@ -40,14 +49,15 @@ class Entry:
     sent: bool = False
 
     @classmethod
-    def of(cls, seq: int, change: Change, made_ms: int) -> Entry:
-        """A change that was just made."""
-        return cls(seq, change, encode_body(change), made_ms)
+    def of(cls, seq: int, change: Change, made_ms: int, lift: Lift = _as_it_is) -> Entry:
+        """A change that was just made, or is made anew."""
+        return cls(seq, change, lift(change), encode_body(change), made_ms)
 
     @property
     def key(self) -> ResourceKey:
-        """The resource it is about."""
-        return (self.change.type, self.change.id)
+        """The resource it is about, as the app here calls it."""
+        change = self.meaning or self.change
+        return (change.type, change.id)
 
     @property
     def waiting(self) -> bool:
@@ -55,9 +65,9 @@ class Entry:
         return self.outcome is None
 
     @property
-    def pending(self) -> Pending:
-        """It, for the replay."""
-        return Pending(self.seq, self.change)
+    def pending(self) -> Pending | None:
+        """It, for the replay, if it means anything."""
+        return None if self.meaning is None else Pending(self.seq, self.meaning)
 
     def row(self) -> ChangeRow:
         """It, for the file."""
@@ -66,15 +76,23 @@ class Entry:
 
     def become(self, other: Entry) -> None:
         """Take on the number and fate of `other`, which has the same `seq`: whoever holds this one sees it change."""
-        self.change, self.body = other.change, other.body
+        self.change, self.meaning, self.body = other.change, other.meaning, other.body
         self.outcome, self.shown, self.sent = other.outcome, other.shown, other.sent
 
     def made_anew(self, replica: str, n: int, base: int) -> Entry:
         """The same intent under another replica id and number. Its stamp keeps its time, and names the new replica."""
-        change = replace(
-            self.change, replica=replica, n=n, base=base, stamp=replace(self.change.stamp, replica=replica)
-        )
-        return Entry.of(self.seq, change, self.made_ms)
+
+        def anew(change: Change) -> Change:
+            return replace(change, replica=replica, n=n, base=base, stamp=replace(change.stamp, replica=replica))
+
+        meaning = None if self.meaning is None else anew(self.meaning)
+        return Entry.of(self.seq, anew(self.change), self.made_ms, lambda change: meaning)
+
+    def sent_as_read(self) -> Entry | None:
+        """The same under its number, but sent as the app here reads it; None if that is how it is sent already."""
+        if self.meaning is None or self.meaning.schema == self.change.schema:
+            return None
+        return Entry.of(self.seq, self.meaning, self.made_ms)
 
 
 class Outbox:
@@ -117,7 +135,8 @@ class Outbox:
 
     def pending(self, key: ResourceKey) -> list[Pending]:
         """What the view replays over this resource, in the order made."""
-        return [entry.pending for entry in self._by_key.get(key, ()) if entry.shown]
+        entries = self._by_key.get(key, ())
+        return [pending for entry in entries if entry.shown and (pending := entry.pending) is not None]
 
     def pending_keys(self, type_name: str | None, scope: str | None) -> list[ResourceKey]:
         """Resources with something pending, of a type or all, in a scope or all."""
@@ -207,6 +226,7 @@ def stand_in(entry: Entry) -> str:
         f"none-{change.replica}-{change.n}",
         Op.DELETE,
         change.stamp,
+        schema=change.schema,
     )
     return encode_body(harmless)
 
@@ -227,13 +247,13 @@ def decode_result(text: str) -> Outcome:
     return decode_outcome(raw)
 
 
-def decode_row(row: ChangeRow) -> Entry:
+def decode_row(row: ChangeRow, lift: Lift = _as_it_is) -> Entry:
     """An entry as the file has it. One that waits may have been sent before the process ended."""
     change = decode_change(json.loads(row.body), row.replica)
     if isinstance(change, MalformedChange):
         raise FileUnusable(f"the file holds a change that cannot be read (number {row.n}): {change.message}")
     outcome = None if row.outcome is None else decode_result(row.outcome)
-    return Entry(row.seq, change, row.body, row.made_ms, outcome, row.shown, sent=outcome is None)
+    return Entry(row.seq, change, lift(change), row.body, row.made_ms, outcome, row.shown, sent=outcome is None)
 
 
 def all_of(units: Sequence[Sequence[Entry]]) -> list[Entry]:

@@ -99,6 +99,7 @@ async def _make(replica: Replica, changes: Sequence[Change]) -> None:
                 stamp=replace(change.stamp, replica=replica.id),
             ),
             replica.clock.device_ms(),
+            replica.lift,
         )
         for index, change in enumerate(changes)
     ]

@@ -10,10 +10,18 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from client_sdk.errors import Busy, Refused, TimedOut, Unreachable
+from client_sdk.errors import (
+    Busy,
+    Refused,
+    ServerOutdated,
+    SyncError,
+    TimedOut,
+    Unreachable,
+    UpgradeRequired,
+)
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
-from client_sdk.messages import Limits
+from client_sdk.messages import Limits, PushReply
 from client_sdk.outbox import Entry, all_of, stand_in
 from client_sdk.portion import Portion
 from client_sdk.progress import Reports
@@ -60,7 +68,7 @@ class Push:
         return self._replica.outbox.has_waiting()
 
     async def once(self) -> None:
-        """Send the next batch; raises `TransportError`, with everything that was not answered still waiting."""
+        """Send the next batch; raises `TransportError` or `OtherVersion`, with what has no outcome still waiting."""
         limits = self._transport.limits
         most_bytes = _room(limits)
         units = self._replica.outbox.next_batch(
@@ -84,8 +92,7 @@ class Push:
         try:
             for entry in entries:
                 entry.sent = True
-            if not await self._exchange(entries):
-                raise Busy("the server settled none of the changes that were sent")
+            await self._exchange(entries)
         except Refused as refusal:
             # Nothing of this message was applied; what was sent before it may have been.
             for entry in entries:
@@ -113,13 +120,14 @@ class Push:
         size = sum(len(entry.body) for entry in settled)
         self._reports.pushed(len(settled), size, self._replica.outbox.waiting_count)
 
-    async def _exchange(self, entries: Sequence[Entry]) -> bool:
+    async def _exchange(self, entries: Sequence[Entry]) -> None:
         replica_id = entries[0].change.replica
         reply, round_trip_ms = await self._transport.push(
             replica_id, self._replica.app.version, [entry.body for entry in entries]
         )
         await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
-        return await self._settlement.settle(entries, reply)
+        if not await self._settlement.settle(entries, reply):
+            raise _other_version(reply) or Busy("the server settled none of the changes that were sent")
 
     async def _stand_in(self, entries: Sequence[Entry], refusal: Refused) -> None:
         """Settle the numbers of what the server will not read, so that there is no gap, and keep it as rejected."""
@@ -137,13 +145,23 @@ class Push:
                 raise Unreachable(f"the server refuses every message: {refusal.message}") from refusal
             settled = {answer.n for answer in reply.answers if answer.outcome.kind is not Kind.RETRY_LATER}
             if any(entry.change.n not in settled for entry in part):
-                raise Busy(f"the server refuses a change and cannot settle its number yet: {refusal.message}")
+                unsettled = Busy(f"the server refuses a change and cannot settle its number yet: {refusal.message}")
+                raise _other_version(reply) or unsettled
             log.warning("the server will not read change %d: %s", part[0].change.n, refusal.message)
             await self._settlement.reject(part, refusal.problem_code, refusal.message)
 
 
 def _numbers(units: Sequence[Sequence[Entry]]) -> list[tuple[str, int]]:
     return [(entry.change.replica, entry.change.n) for entry in all_of(units)]
+
+
+def _other_version(reply: PushReply) -> SyncError | None:
+    """What keeps the changes of a push waiting, if it is the version of the app."""
+    for answer in reply.answers:
+        for kind in (UpgradeRequired, ServerOutdated):
+            if answer.outcome.kind is Kind.RETRY_LATER and answer.outcome.code == kind.code:
+                return kind(answer.outcome.message or kind.code)
+    return None
 
 
 def _room(limits: Limits) -> int:

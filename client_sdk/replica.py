@@ -17,6 +17,7 @@ from pathlib import Path
 from client_sdk.device_clock import DeviceClock
 from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
+from client_sdk.lifting import lifted
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
 from client_sdk.observers import Observers
@@ -65,11 +66,16 @@ class Replica:
     async def open(
         cls, path: Path | str, app: App, now_ms: Callable[[], int], on_change: Callable[[], None]
     ) -> Replica:
-        """Open the file and take up where it was left; raises `LocalFileError` with a sentence."""
+        """Open the file and take up where it was left; raises `LocalFileError` with a sentence.
+
+        What waits there may have been made under an older version of the app; raises `AppError` if its upgrades lead
+        nowhere.
+        """
+        app.upgrades.check()
         store = await LocalStore.open(path, new_replica_id())
         try:
             replica = cls(store, app, await store.replica(), now_ms, on_change)
-            replica.outbox = Outbox(map(decode_row, await store.open_changes()))
+            replica.outbox = Outbox(decode_row(row, replica.lift) for row in await store.open_changes())
             replica.scopes = {row.name: row for row in await store.scopes()}
             replica.rejected_count = await store.count_rejected()
             replica.next_seq = await store.last_seq() + 1
@@ -168,6 +174,10 @@ class Replica:
                 change = draft.change(self.id, self.row.next_n + index, stamp, None, self.app.version)
                 pending.append(Pending(self.next_seq + index, change))
         return pending
+
+    def lift(self, change: Change) -> Change | None:
+        """A change made here as the app reads it now, whatever version it was made under; None: it means nothing."""
+        return lifted(self.app, change)
 
     def type(self, name: str) -> ResourceType:
         """The type of that name; raises `Unfit` if the app has none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from client_sdk.errors import UpgradeRequired
 from client_sdk.messages import PushReply
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import Entry, encode_result
@@ -63,7 +64,11 @@ class Settlement:
                 await self._numbering.leave_taken(sent[0].change.replica, reply.settled)
             expected = next((answer.expected for _, answer in answered if answer.expected is not None), None)
             went_on = expected is not None and await self._numbering.go_on_from(sent[0].change.replica, expected)
-            moved = bool(outcomes or anew or went_on)
+            too_old = next((entry for entry, answer in answered if answer.outcome.code == UpgradeRequired.code), None)
+            otherwise = too_old is not None and await self._numbering.send_as_read(
+                too_old.change.replica, too_old.change.n
+            )
+            moved = bool(outcomes or anew or went_on or otherwise)
 
         await replica.write(commit)
         return moved

@@ -12,7 +12,9 @@ __all__ = ["Status"]
 @dataclass(frozen=True, slots=True)
 class Status:
     """`pending`: changes without an outcome. `oldest_ms`: the age of the oldest of them, None if there is none.
-    `last_error`: a sentence, None once the server has answered again. `connected`: whether the server answered last.
+    `last_error`: a sentence, None once the server has answered again; `last_error_code`: the same as stable text, such
+    as "upgrade_required" where the queue waits until the app here is updated. `connected`: whether the server answered
+    last.
     `clock_offset_ms`: what the device's clock lacks to the server's. `clock_drift`: a sentence, if a stamp was shown
     that lies too far ahead to be followed. `rejected`: changes kept with the reason (see `Client.rejected`).
     `repaired`: how often a scope differed from the server's by its digest and was brought anew, since it was opened.
@@ -27,3 +29,4 @@ class Status:
     clock_drift: str | None = None
     rejected: int = 0
     repaired: int = 0
+    last_error_code: str | None = None

@@ -15,7 +15,7 @@ from typing import Final
 
 from client_sdk.backoff import Backoff, Timing
 from client_sdk.comparison import Comparison
-from client_sdk.errors import Busy, Closed, Denied, SyncError, TransportError, Unfit
+from client_sdk.errors import Busy, Closed, Denied, OtherVersion, SyncError, TransportError, Unfit
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.live import Live
@@ -70,15 +70,15 @@ class SyncLoop:
         )
         self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
         self._tasks: list[asyncio.Task[None]] = []
-        self._errors: dict[str, str] = {}
+        self._errors: dict[str, SyncError] = {}
         self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live")}
         self._nudges = 0
         self._was_connected = False
         self.state = SyncState.OFFLINE
 
     @property
-    def last_error(self) -> str | None:
-        """Why something does not work at the moment, in a sentence."""
+    def last_error(self) -> SyncError | None:
+        """Why something does not work at the moment."""
         return next(iter(self._errors.values()), None)
 
     @property
@@ -201,6 +201,9 @@ class SyncLoop:
         """Wait; a nudge ends it early, and for push a new write, unless the server itself asked for the time."""
         asked_s = failure.retry_after_s if isinstance(failure, Busy) else None
         wait_s = backoff.next_s(asked_s)
+        if isinstance(failure, OtherVersion):
+            # No further write mends that. A restart does, or the server's, which ends the connection: a nudge.
+            wait_s = self._dice.uniform(0.5, 1.0) * self._timing.other_version_s
         log.debug("%s failed (%s); next attempt in %.2f s", name, failure, wait_s)
         nudges, made = self._nudges, self._replica.made
         # However many writes there are, attempts stay this far apart.
@@ -213,14 +216,16 @@ class SyncLoop:
         def better() -> bool:
             if self._nudges != nudges:
                 return True
-            return name == "push" and not isinstance(failure, Denied) and self._replica.made != made
+            helps = name == "push" and not isinstance(failure, (Denied, OtherVersion))
+            return helps and self._replica.made != made
 
         await self._pulse.until_or(better, wait_s - least_s)
 
     def _failed(self, name: str, failure: SyncError) -> None:
-        if self._errors.get(name) != failure.message:
+        known = self._errors.get(name)
+        if known is None or known.message != failure.message:
             log.info("%s: %s", name, failure.message)
-        self._errors[name] = failure.message
+        self._errors[name] = failure
         if isinstance(failure, TransportError) and not self._live.connected:
             self._happen(SyncEvent.LOST)
 
