@@ -153,9 +153,9 @@ def _encode_marks(state: State) -> list[JsonValue]:
     by_mark: dict[Mark, list[str]] = {}
     for name, mark in state.marks.items():
         by_mark.setdefault(mark, []).append(name)
-    widest = max(by_mark, key=lambda mark: len(by_mark[mark]), default=None)
+    widest = max(by_mark, key=lambda mark: (len(by_mark[mark]), mark.version, mark.stamp), default=None)
     marks: list[JsonValue] = []
-    for mark, names in by_mark.items():
+    for mark, names in sorted(by_mark.items(), key=lambda item: (item[0].version, item[0].stamp)):
         entry = _encode_mark(mark)
         if mark != widest:
             entry.append(sorted(names))

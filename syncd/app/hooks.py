@@ -6,7 +6,7 @@ reaches the world outside through nothing but its transaction.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from conflict_rules import Change
@@ -54,6 +54,31 @@ class HookTransaction(Protocol):
 
     async def delete(self, model: type[Resource], resource_id: str, /) -> None:
         """Delete a resource that exists."""
+        ...
+
+    async def has_seen(self, change: Change, resource: Resource, /, *fields: str) -> bool:
+        """Law 1: whether whoever made `change` had been shown `resource` as it stands, by its base or as its author.
+
+        `fields`: only as far as these go. One that is set once, for life, tells whether it had been shown at all.
+        """
+        ...
+
+    async def ask(
+        self,
+        question: str,
+        /,
+        *,
+        about: Resource,
+        options: Sequence[str],
+        others: Sequence[Resource] = (),
+        message: str | None = None,
+        id: str,
+    ) -> None:
+        """Open a conflict (`syncd.app.Conflict`) that a person settles by choosing one of `options`.
+
+        The change takes effect, and is told that there is a question. `question`: a word for programs; `message`: a
+        sentence for people; `id`: made of what it is about, so that it is asked once. Views read what was chosen.
+        """
         ...
 
 

@@ -7,12 +7,14 @@ a scope that is not locked makes the whole group run again with the larger set, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from conflict_rules import Change, Clock, InvalidValue, Op, State, apply_change
-from conflict_rules.values import canonical_json, clean_fields
+from conflict_rules import CONFLICT_TYPE, Change, Clock, InvalidValue, Op, State, apply_change
+from conflict_rules.conflict import question as ask_question
+from conflict_rules.values import canonical_json, clean_fields, valid_id, valid_type
 from conflict_rules.wire import change_digest, encode_change, encode_outcome
 from syncd.app import App, Resource, ResourceType, Veto
 from syncd.engine.workspace import Workspace, encode_body
@@ -48,9 +50,15 @@ class EngineHookTransaction:
         self._server = server
         self._clock = clock
         self._now_ms = now_ms
+        self._change: Change | None = None
+        self._asked: list[str] = []
 
-    async def run_hooks(self, change: Change) -> None:
-        """Run the hooks for a change that took effect. Raises `Veto`, also for a hook that fails."""
+    async def run_hooks(self, change: Change) -> Sequence[str]:
+        """Run the hooks for a change that took effect, and return the ids of the conflicts that they opened.
+
+        Raises `Veto`, also for a hook that fails.
+        """
+        self._change, self._asked = change, []
         for hook in self._app.hooks(change.type):
             try:
                 async with asyncio.timeout(_PATIENCE_S):
@@ -59,6 +67,7 @@ class EngineHookTransaction:
                 raise
             except BaseException as failure:
                 self._refuse(change, failure)
+        return self._asked
 
     async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now, or None if it never was or is deleted."""
@@ -70,7 +79,7 @@ class EngineHookTransaction:
         self._workspace.need(scope)
         name = self._app.type_of(model).name
         rows = await self._transaction.scan(scope)
-        await self._look_for([(row.type, row.id) for row in rows if row.type == name])
+        await self.look_for([(row.type, row.id) for row in rows if row.type == name])
         states = {(row.type, row.id): self._workspace.state((row.type, row.id)) for row in rows if row.type == name}
         states.update({(state.type, state.id): state for state in self._workspace.written(scope) if state.type == name})
         live = [state for state in states.values() if state is not None and state.deleted is None]
@@ -101,6 +110,40 @@ class EngineHookTransaction:
         resource_type = self._app.type_of(model)
         state = await self._standing(resource_type, resource_id)
         await self._write(resource_type, state.scope, resource_id, Op.DELETE, {})
+
+    async def has_seen(self, change: Change, resource: Resource, /, *fields: str) -> bool:
+        """Law 1: whether whoever made `change` had been shown `resource`, or those fields, by base or as its author."""
+        state = await self._load((self._app.type_of(type(resource)).name, resource.id))
+        if state is None or state.deleted is not None or not fields:
+            return state is None or state.seen_by(change)
+        return all(state.marks[name].seen_by(change) for name in fields if name in state.marks)
+
+    async def ask(
+        self,
+        question: str,
+        /,
+        *,
+        about: Resource,
+        options: Sequence[str],
+        others: Sequence[Resource] = (),
+        message: str | None = None,
+        id: str,
+    ) -> None:
+        """Open a conflict for a person to settle by choosing one of `options`; nothing if one of that id was opened."""
+        state = await self._standing(self._app.type_of(type(about)), about.id)
+        if not valid_type(question) or not valid_id(id) or len(set(options)) < 2:
+            raise AppError(
+                f"a hook asks {question!r} under the id {id!r} with the options {list(options)}",
+                hint="A question is a word in lower case, has an id, and at least two options.",
+            )
+        assert self._change is not None
+        if await self._load((CONFLICT_TYPE, id)) is not None:
+            return
+        keys = [(self._app.type_of(type(other)).name, other.id) for other in others]
+        version = self._workspace.head(state.scope) + 1
+        conflict = ask_question(id, state, question, options, keys, message, self._change, version)
+        self._workspace.put(conflict, encode_body(conflict))
+        self._asked.append(id)
 
     async def _write(
         self, resource_type: ResourceType, scope: str, resource_id: str, op: Op, fields: dict[str, object]
@@ -152,13 +195,14 @@ class EngineHookTransaction:
         return state
 
     async def _load(self, key: ResourceKey) -> State | None:
-        await self._look_for([key])
+        await self.look_for([key])
         state = self._workspace.state(key)
         if state is not None:
             self._workspace.need(state.scope)
         return state
 
-    async def _look_for(self, keys: list[ResourceKey]) -> None:
+    async def look_for(self, keys: Sequence[ResourceKey]) -> None:
+        """Bring resources into the workspace, as far as they are there."""
         unknown = [key for key in keys if not self._workspace.knows(key)]
         if unknown:
             self._workspace.add(await self._transaction.load(Wanted(resources=unknown)), unknown)

@@ -25,12 +25,15 @@ from conflict_rules.wire import (
 )
 from syncd.app import App
 from syncd.bus.protocol import Bus
+from syncd.engine.apply import Applier
 from syncd.engine.delta import deltas_of
+from syncd.engine.disputes import Disputes
 from syncd.engine.group_commit import GroupCommit
 from syncd.engine.hook_transaction import EngineHookTransaction
+from syncd.engine.incoming import SCATTERED, Incoming
 from syncd.engine.limits import Limits
 from syncd.engine.portions import Pace, group_of, scattered_groups, take_portion, units_of
-from syncd.engine.settle import SCATTERED, Incoming, Reply, Settler
+from syncd.engine.settle import Reply, Settler
 from syncd.engine.upgrade import OTHER_VERSION, behind, lift
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
@@ -236,7 +239,9 @@ class Pusher:
             clock=self._clock,
             now_ms=now_ms,
         )
-        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, hook_transaction.run_hooks)
+        disputes = Disputes(workspace, hook_transaction.look_for)
+        applier = Applier(workspace, self._app, self._limits, job.replica, now_ms, disputes, hook_transaction.run_hooks)
+        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, applier)
         replies = await settler.settle(job.incoming)
         outcomes = [
             _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)

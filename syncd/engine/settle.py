@@ -6,58 +6,30 @@ Writes nothing by itself: the workspace holds what is to be committed, and outco
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final
 
 import structlog
 
-from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, Stamp, State, apply_change, effective_stamp
-from conflict_rules.values import RepeatedKeys, canonical_json
+from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, State
+from conflict_rules.values import canonical_json
 from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
-from syncd.app import App, Veto
+from syncd.app import App
+from syncd.engine.apply import Applied, Applier
+from syncd.engine.incoming import Incoming, kept, rejected, rejected_as, scope_of
 from syncd.engine.limits import Limits
 from syncd.engine.portions import group_of
 from syncd.engine.upgrade import behind
-from syncd.engine.workspace import Workspace, encode_body
+from syncd.engine.workspace import Workspace
 from syncd.store.protocol import ReplicaRow, SettledRow
 
-__all__ = ["SCATTERED", "Incoming", "Reply", "Settler"]
+__all__ = ["Reply", "Settler"]
 
 log = structlog.get_logger(__name__)
 
 _RANK = (Kind.REJECTED, Kind.OVERRULED)
 """What brings a whole group down, the worst first."""
-
-SCATTERED: Final = Outcome(
-    Kind.REJECTED, 0, "invalid_group", "group: its changes stand apart in the push; put them side by side", "group"
-)
-"""What becomes of a change whose group does not stand in one piece."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """One change of a push. `raw`: as it was sent. `digest`: of `raw`, tells a repeat from another change (law 3).
-
-    `refused`: what it is settled with, whatever it says, for the sake of its group. `waits`: why it cannot be settled
-    yet; what follows it then waits too.
-    """
-
-    change: Change | MalformedChange
-    raw: object
-    digest: bytes
-    refused: Outcome | None = None
-    waits: Outcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Applied:
-    """A change, what became of it, and its effective stamp if it came to that."""
-
-    member: Incoming
-    outcome: Outcome
-    stamp: Stamp | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +42,18 @@ class Reply:
     expected: int | None = None
 
 
-RunHooks = Callable[[Change], Awaitable[None]]
-
-
 class Settler:
-    """Settles the changes of one replica, in order, in one workspace.
-
-    `run_hooks` runs the author's hooks for a change that took effect; it may raise `Veto`.
-    """
+    """Settles the changes of one replica, in order, in one workspace."""
 
     def __init__(
-        self, workspace: Workspace, app: App, limits: Limits, replica: str, now_ms: int, run_hooks: RunHooks
+        self, workspace: Workspace, app: App, limits: Limits, replica: str, now_ms: int, applier: Applier
     ) -> None:
         self._workspace = workspace
         self._app = app
         self._limits = limits
         self._replica = replica
         self._now_ms = now_ms
-        self._run_hooks = run_hooks
+        self._applier = applier
         self._waits: Outcome | None = None
 
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
@@ -138,7 +104,7 @@ class Settler:
         n = member.change.n
         if n is None:
             assert isinstance(member.change, MalformedChange)
-            return Reply(None, _rejected_as(member.change))
+            return Reply(None, rejected_as(member.change))
         if n >= expected:
             return _out_of_order(n, expected) if self._waits is None else Reply(n, member.waits or self._waits)
         stored = self._workspace.settled.get((self._replica, n))
@@ -160,21 +126,24 @@ class Settler:
     async def _apply_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
         workspace = self._workspace
         start = workspace.mark()
-        applied: list[_Applied] = []
+        applied: list[Applied] = []
         for incoming in unit:
             member = self._at_home(incoming)
-            before, head = workspace.mark(), workspace.head(_scope_of(member))
-            outcome, stamp = await self._apply(member)
-            if not outcome.kind.took_effect:
-                workspace.undo(before)
-            applied.append(_Applied(member, outcome, stamp))
+            head = workspace.head(scope_of(member))
+            applied.append(await self._applier.apply(member))
             self._record(applied[-1], head)
         culprit = _culprit(applied)
         if culprit is not None:
             workspace.undo(start)
-            applied = [self._taken_down(each, culprit) for each in applied]
-            for each in applied:
-                self._record(each, workspace.head(_scope_of(each.member)))
+            down = [self._taken_down(each, culprit) for each in applied]
+            heads = [workspace.head(scope_of(each.member)) for each in down]
+            if culprit.disputed:
+                numbers = [n for each in down if (n := each.member.change.n)]
+                asked = await self._applier.ask_for_group(culprit, numbers)
+                down = [asked if each is culprit else each for each in down]
+            for each, head in zip(down, heads, strict=True):
+                self._record(each, head)
+            applied = down
         return [Reply(each.member.change.n, each.outcome) for each in applied]
 
     def _at_home(self, member: Incoming) -> Incoming:
@@ -185,7 +154,7 @@ class Settler:
         try:
             scope = self._home_of(change)
         except InvalidValue as invalid:
-            return replace(member, refused=_rejected(invalid.code, str(invalid), invalid.field))
+            return replace(member, refused=rejected(invalid.code, str(invalid), invalid.field))
         self._workspace.need(scope)
         return replace(member, change=replace(change, scope=scope))
 
@@ -205,9 +174,11 @@ class Settler:
             raise InvalidValue("missing_scope", "scope", message)
         return scope
 
-    def _taken_down(self, each: _Applied, culprit: _Applied) -> _Applied:
+    def _taken_down(self, each: Applied, culprit: Applied) -> Applied:
         """What becomes of a member of a group that is not applied."""
         if each is culprit:
+            if each.disputed:
+                return each
             # It may have met a state that another member had made, and that is no more.
             state = self._state_of(each.member.change)
             version = min(each.outcome.version, 0 if state is None else state.version)
@@ -219,62 +190,7 @@ class Settler:
     def _state_of(self, change: Change | MalformedChange) -> State | None:
         return self._workspace.state((change.type, change.id)) if isinstance(change, Change) else None
 
-    async def _apply(self, member: Incoming) -> tuple[Outcome, Stamp | None]:
-        """Apply one change to the workspace; the outcome, and the effective stamp if it has come to that."""
-        change = member.change
-        if member.refused is not None:
-            return member.refused, None
-        if isinstance(change, MalformedChange):
-            return _rejected_as(change), None
-        workspace = self._workspace
-        resource_type = self._app.type(change.type)
-        if resource_type is None:
-            return _rejected("unknown_type", f"this app has no type {change.type!r}", "type"), None
-        state = workspace.state((change.type, change.id))
-        if state is not None and state.scope != change.scope:
-            return _rejected("scope_is_for_life", f"this {change.type} lives in another scope", "scope"), None
-        try:
-            if change.op is Op.CREATE:
-                resource_type.check_create(change.id, change.scope, change.fields)
-            elif change.op is Op.UPDATE:
-                resource_type.check_update(change.scope, change.fields)
-        except InvalidValue as invalid:
-            return _rejected(invalid.code, str(invalid), invalid.field), None
-
-        # Law 2: the effective stamp is fixed here, once, at first acceptance.
-        last = workspace.replica(self._replica).last_stamp
-        stamp = effective_stamp(
-            change.stamp,
-            now_ms=self._now_ms,
-            after=Stamp.parse(last) if last else None,
-            max_drift_ms=self._limits.max_drift_ms,
-        )
-        head = workspace.head(change.scope)
-        # A version that this scope has not reached was shown by a database that was restored since: it claims nothing.
-        change = replace(change, stamp=stamp, base=change.base if change.base <= head else 0)
-        try:
-            merged = apply_change(resource_type.rule, state, change, head + 1)
-            if merged.state is None or merged.state is state:
-                return merged.outcome, stamp
-            body = encode_body(merged.state)
-        except Exception:
-            # A rule of the author's. One change must not stop the queue behind it (invariant 6).
-            log.exception("rule_failed", type=change.type, id=change.id)
-            message = f"the rule of {change.type} failed on this change; its author should look at the server's log"
-            return _rejected("check_failed", message, None), stamp
-        if len(body) > self._limits.max_resource_bytes:
-            message = (
-                f"the {change.type} would be {len(body)} bytes, more than the {self._limits.max_resource_bytes} allowed"
-            )
-            return _rejected("resource_too_large", message, "fields"), stamp
-        workspace.put(merged.state, body)
-        try:
-            await self._run_hooks(change)
-        except Veto as veto:
-            return _rejected(veto.code, str(veto), veto.field), stamp
-        return merged.outcome, stamp
-
-    def _record(self, each: _Applied, head: int) -> None:
+    def _record(self, each: Applied, head: int) -> None:
         """Settle a number: outcome, history and quarantine are one row (invariant 5). `head`: before the change."""
         member, outcome, stamp = each.member, each.outcome, each.stamp
         change, n = member.change, member.change.n
@@ -288,7 +204,7 @@ class Settler:
             replica=self._replica,
             n=n,
             digest=member.digest,
-            scope=_scope_of(member),
+            scope=scope_of(member),
             type=type_name,
             id=resource_id,
             # Law 4: at the version it made, below those that its hooks made, so that no page holds it unsaid; what
@@ -297,7 +213,7 @@ class Settler:
             kind=outcome.kind.value,
             at_ms=self._now_ms,
             stamp=str(stamp) if stamp is not None else "",
-            change=_kept(member),
+            change=kept(member),
             outcome=canonical_json(encode_outcome(n, outcome)),
         )
         self._workspace.settle(
@@ -316,48 +232,21 @@ def decode_stored_outcome(row: SettledRow) -> Outcome:
     return decode_outcome(json.loads(row.outcome))
 
 
-def _kept(member: Incoming) -> bytes:
-    """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
-    raw = _spelt_out(member.raw) if isinstance(member.change, MalformedChange) else member.raw
-    return json.dumps(raw, ensure_ascii=True, default=repr, separators=(",", ":")).encode()
-
-
-def _spelt_out(raw: object) -> object:
-    """`raw` with what an object says twice under one key as pairs, since a dict would keep neither."""
-    if isinstance(raw, RepeatedKeys):
-        return {"repeated_key": [[key, _spelt_out(value)] for key, value in raw.pairs]}
-    if isinstance(raw, dict):
-        # MessagePack has keys of any type.
-        return {key if isinstance(key, str) else repr(key): _spelt_out(value) for key, value in raw.items()}
-    return [_spelt_out(item) for item in raw] if isinstance(raw, list) else raw
-
-
-def _scope_of(member: Incoming) -> str:
-    """The scope that a change is settled in: "" for one that names none that can be found."""
-    return member.change.scope if isinstance(member.change, Change) else ""
-
-
-def _culprit(applied: Sequence[_Applied]) -> _Applied | None:
+def _culprit(applied: Sequence[Applied]) -> Applied | None:
     """The member for whose sake a group is not applied, if there is one."""
     if len(applied) == 1:
         return None
-    return next((each for kind in _RANK for each in applied if each.outcome.kind is kind), None)
+    refused = (each for kind in _RANK for each in applied if each.outcome.kind is kind)
+    return next(refused, None) or next((each for each in applied if each.disputed), None)
 
 
 def _with_its_group(n: int | None, culprit: Outcome) -> Outcome:
     which = "a change" if n is None else f"change {n}"
-    message = f"not applied, since {which} of the same group was {culprit.kind.value}: {culprit.message}"
-    return Outcome(culprit.kind, 0, f"group_{culprit.kind.value}", message, "group")
+    fate = "is in conflict" if culprit.kind is Kind.CONFLICT else f"was {culprit.kind.value}"
+    message = f"not applied, since {which} of the same group {fate}: {culprit.message}"
+    return Outcome(culprit.kind, 0, f"group_{culprit.kind.value}", message, "group", (), culprit.conflicts)
 
 
 def _out_of_order(n: int | None, expected: int) -> Reply:
     message = f"changes before it are missing; send on from number {expected}"
     return Reply(n, Outcome(Kind.RETRY_LATER, code="out_of_order", message=message, field="n"), expected=expected)
-
-
-def _rejected(code: str, message: str, field: str | None) -> Outcome:
-    return Outcome(Kind.REJECTED, 0, code, message, field)
-
-
-def _rejected_as(malformed: MalformedChange) -> Outcome:
-    return _rejected(malformed.code, malformed.message, malformed.field)

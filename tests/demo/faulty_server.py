@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import syncd.engine.settle
+import syncd.engine.apply
 import syncd.engine.watch
 from conflict_rules import Change, Mark, Stamp
 from syncd.bus.local import LocalBus
 from syncd.cli import main
-from syncd.engine.settle import Incoming, Reply, Settler
+from syncd.engine.incoming import Incoming
+from syncd.engine.settle import Reply, Settler
 from syncd.store.protocol import Commit, Loaded, Page, Wanted
 from syncd.store.sqlite import SqliteSnapshot, SqliteStore, SqliteTransaction
 
@@ -89,8 +90,8 @@ def forgets_outcomes() -> None:
         n = member.change.n
         if others or n is None or n > self._workspace.replica(self._replica).settled:
             return await settle_unit(self, unit)
-        outcome, _ = await self._apply(member)
-        return [Reply(n, outcome)]
+        applied = await self._applier.apply(member)
+        return [Reply(n, applied.outcome)]
 
     patch(Settler, "_settle_unit", settle_anew)
 
@@ -104,7 +105,7 @@ def lets_the_wrong_clock_win() -> None:
     def by_the_same(self: Mark, change: Change) -> bool:
         return self.stamp.replica == change.replica
 
-    patch(syncd.engine.settle, "effective_stamp", as_it_came)
+    patch(syncd.engine.apply, "effective_stamp", as_it_came)
     patch(Mark, "seen_by", by_the_same)
 
 

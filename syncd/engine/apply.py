@@ -1,0 +1,171 @@
+"""Applying one change to the workspace: checked, merged by its rule, followed by its conflicts and its hooks.
+
+What has no effect leaves the workspace as it was. Numbers, repeats and groups are `settle`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from conflict_rules import Change, InvalidValue, Kind, Merged, Op, Outcome, Stamp, State, apply_change, effective_stamp
+from conflict_rules.wire import MalformedChange
+from syncd.app import App, ResourceType, Veto
+from syncd.engine.disputes import Disputes
+from syncd.engine.incoming import Incoming, rejected, rejected_as
+from syncd.engine.limits import Limits
+from syncd.engine.workspace import Workspace, encode_body
+
+__all__ = ["Applied", "Applier", "RunHooks"]
+
+log = structlog.get_logger(__name__)
+
+RunHooks = Callable[[Change], Awaitable[Sequence[str]]]
+"""Runs the hooks for a change that took effect: the ids of the conflicts that they opened. May raise `Veto`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change, what became of it, and its effective stamp if it came to that.
+
+    `disputed`: whether a field of it is in dispute; then its group is not applied without it.
+    """
+
+    member: Incoming
+    outcome: Outcome
+    stamp: Stamp | None
+    disputed: bool = False
+
+
+class Applier:
+    """Applies the changes of one replica."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        app: App,
+        limits: Limits,
+        replica: str,
+        now_ms: int,
+        disputes: Disputes,
+        run_hooks: RunHooks,
+    ) -> None:
+        self._workspace = workspace
+        self._app = app
+        self._limits = limits
+        self._replica = replica
+        self._now_ms = now_ms
+        self._disputes = disputes
+        self._run_hooks = run_hooks
+
+    async def apply(self, member: Incoming) -> Applied:
+        """Apply one change; its outcome, and the effective stamp if it has come to that."""
+        start = self._workspace.mark()
+        applied = await self._apply(member)
+        if not applied.outcome.kind.took_effect:
+            self._workspace.undo(start)
+            await self._disputes.tell_loser(member.change, applied.outcome, applied.stamp)
+        return applied
+
+    async def ask_for_group(self, applied: Applied, group: Collection[int]) -> Applied:
+        """A group is not applied, for the sake of a field that is in dispute: only that is asked."""
+        change = applied.member.change
+        assert isinstance(change, Change)
+        assert applied.stamp is not None
+        state = self._workspace.state((change.type, change.id))
+        resource_type = self._app.type(change.type)
+        assert resource_type is not None
+        change = self._effective(change, applied.stamp)
+        asked = {name: value for name, value in change.fields.items() if name == applied.outcome.field}
+        merged = self._merged(resource_type, state, replace(change, fields=asked))
+        if merged.outcome.kind is Kind.CONFLICT and merged.state is not None:
+            self._workspace.put(merged.state, encode_body(merged.state))
+            await self._disputes.follow(state, merged.state, change, sorted(group))
+        return replace(applied, outcome=replace(applied.outcome, version=merged.outcome.version))
+
+    async def _apply(self, member: Incoming) -> Applied:
+        change = member.change
+        if member.refused is not None:
+            return Applied(member, member.refused, None)
+        if isinstance(change, MalformedChange):
+            return Applied(member, rejected_as(change), None)
+        state = self._workspace.state((change.type, change.id))
+        try:
+            resource_type = self._checked(change, state)
+        except InvalidValue as invalid:
+            return Applied(member, rejected(invalid.code, str(invalid), invalid.field), None)
+        stamp = self._effective_stamp(change)
+        outcome = await self._settled(resource_type, state, self._effective(change, stamp))
+        return Applied(member, outcome, stamp, outcome.kind is Kind.CONFLICT and bool(outcome.lost))
+
+    def _checked(self, change: Change, state: State | None) -> ResourceType:
+        """Whether it may be applied at all; raises `InvalidValue`."""
+        resource_type = self._app.type(change.type)
+        if resource_type is None:
+            raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
+        if state is not None and state.scope != change.scope:
+            raise InvalidValue("scope_is_for_life", "scope", f"this {change.type} lives in another scope")
+        # A restore may count on what the tombstone keeps; if it brings a whole record, that is checked as one.
+        if change.op is Op.CREATE or (change.op is Op.RESTORE and (state is None or not state.fields)):
+            if change.fields or change.op is Op.CREATE:
+                resource_type.check_create(change.id, change.scope, change.fields)
+        elif change.op is not Op.DELETE:
+            resource_type.check_update(change.scope, change.fields)
+        return resource_type
+
+    def _effective_stamp(self, change: Change) -> Stamp:
+        """Law 2: it is fixed here, once, at first acceptance."""
+        last = self._workspace.replica(self._replica).last_stamp
+        return effective_stamp(
+            change.stamp,
+            now_ms=self._now_ms,
+            after=Stamp.parse(last) if last else None,
+            max_drift_ms=self._limits.max_drift_ms,
+        )
+
+    def _effective(self, change: Change, stamp: Stamp) -> Change:
+        # A version that this scope has not reached was shown by a database that was restored since: it claims nothing.
+        head = self._workspace.head(change.scope)
+        return replace(change, stamp=stamp, base=change.base if change.base <= head else 0)
+
+    def _merged(self, resource_type: ResourceType, state: State | None, change: Change) -> Merged:
+        return apply_change(resource_type.rule, state, change, self._workspace.head(change.scope) + 1)
+
+    async def _settled(self, resource_type: ResourceType, state: State | None, change: Change) -> Outcome:
+        try:
+            merged = self._merged(resource_type, state, change)
+            if merged.state is None or merged.state is state:
+                return merged.outcome
+            body = encode_body(merged.state)
+        except Exception:
+            # A rule of the author's. One change must not stop the queue behind it (invariant 6).
+            log.exception("rule_failed", type=change.type, id=change.id)
+            message = f"the rule of {change.type} failed on this change; its author should look at the server's log"
+            return rejected("check_failed", message, None)
+        if len(body) > self._limits.max_resource_bytes:
+            message = (
+                f"the {change.type} would be {len(body)} bytes, more than the {self._limits.max_resource_bytes} allowed"
+            )
+            return rejected("resource_too_large", message, "fields")
+        self._workspace.put(merged.state, body)
+        try:
+            await self._disputes.follow(state, merged.state, change)
+            asked = await self._run_hooks(change)
+        except InvalidValue as invalid:
+            return rejected(invalid.code, str(invalid), invalid.field)
+        except Veto as veto:
+            return rejected(veto.code, str(veto), veto.field)
+        return _with_questions(merged.outcome, asked)
+
+
+def _with_questions(outcome: Outcome, asked: Sequence[str]) -> Outcome:
+    """The outcome of a change over which a hook has asked something: it took effect, and somebody has to answer."""
+    if not asked:
+        return outcome
+    conflicts = tuple(dict.fromkeys((*outcome.conflicts, *asked)))
+    if outcome.kind is Kind.CONFLICT:
+        return replace(outcome, conflicts=conflicts)
+    message = "it was saved, and raises a question that somebody has to answer"
+    return replace(outcome, kind=Kind.CONFLICT, code="question_asked", message=message, conflicts=conflicts)
