@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve check format-check format lint types imports test full docs wheel clean
+.PHONY: help setup demo serve check format-check format lint types imports test full mutants docs wheel clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: $(READY) ## Run the tests; warnings are errors
 
 full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes long
 	SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200
+
+mutants: $(READY) ## Break each merge rule in several ways; fails if the tests do not notice one
+	$(BIN)/python -m tests.mutations
 
 format: $(READY) ## Format the source, and put right what can be put right by itself
 	$(BIN)/ruff check --fix .

@@ -22,7 +22,7 @@ class Sizes:
     recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
     `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times. `replica_histories`: how
     many two to eight replicas play beside the reference model. `mutants`: how many broken rules the tests must notice,
-    None for all.
+    None for all; `mutant_histories`: how many of those histories each has to get through.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Sizes:
     bootstrap_resources: int = 2_000
     replica_histories: int = 100
     mutants: int | None = 8
+    mutant_histories: int = 100
 
 
 QUICK: Final = Sizes("quick", property_examples=200)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.reference.stamps import above, earlier, greater, owned, owner
 
-__all__ = ["ASK", "Answer", "Offer", "offer", "same", "seen"]
+__all__ = ["ASK", "Answer", "Offer", "key", "offer", "same", "seen"]
 
 Answer = tuple[Any, ...]
 Field = dict[str, Any]

@@ -23,6 +23,7 @@ from client_sdk.sync_loop import SyncLoop
 from conflict_rules import InvalidValue
 from syncd.app import App
 from syncd.store.protocol import Wanted
+from tests.reference.field_rules import key
 from tests.reference.in_process import InProcess, Network
 from tests.reference.model import Reference
 from tests.reference.types import FIELDS, RULES, SCOPES, app_of, available, rule_of
@@ -37,7 +38,7 @@ ELEMENTS: tuple[Any, ...] = ("red", "blue", 1, True, "1", 2.5)
 
 @dataclass
 class Sum:
-    """What a history came to. `concurrent`: changes with a partner at the same resource, neither seen by the other."""
+    """What a history came to. `concurrent`: changes that met something they had not seen, or that did not see them."""
 
     histories: int = 0
     changes: int = 0
@@ -72,6 +73,9 @@ class Device:
         self.ahead_ms = 0
         self.online = True
         self.client: Client | None = None
+        self.was_shown: set[tuple[str, str, str]] = set()
+        self.made_after: list[frozenset[tuple[str, str, str]]] = []
+        """For each of its changes, what its person had been shown by then: (resource, field, stamp)."""
 
     def now_ms(self) -> int:
         return self.play.clock() + self.ahead_ms
@@ -108,6 +112,13 @@ class Device:
     def loop(self) -> SyncLoop:
         assert self.here._loop is not None
         return self.here._loop
+
+    async def look_at(self, kind: str, resource: str) -> None:
+        """Remember what the person is shown of a resource, to hold his changes to law 1."""
+        assert self.here._replica is not None
+        state = await self.here._replica.state((kind, resource))
+        for name, mark in ({} if state is None else state.marks).items():
+            self.was_shown.add((resource, name, str(mark.stamp)))
 
     async def push(self) -> None:
         """Send what waits, until something goes wrong."""
@@ -231,16 +242,18 @@ class Play:
         collection = device.here.collection(kind, scope=SCOPES[kind])
         chosen = dice.sample(FIELDS[kind], dice.choice([1, 1, 2]))
         shown = await collection.get(resource)
+        await device.look_at(kind, resource)
         try:
             if shown is None:
-                if dice.random() < 0.8:
-                    await collection.put({"id": resource, **{name: self.first_value(kind, name) for name in chosen}})
+                await collection.put({"id": resource, **{name: self.first_value(kind, name) for name in chosen}})
             elif dice.random() < 0.1:
                 await collection.delete(resource)
             else:
                 await collection.update(resource, **{name: self.next_value(kind, name) for name in chosen})
         except (NotHere, InvalidValue):
             pass
+        else:
+            device.made_after.append(frozenset(device.was_shown))
 
     def first_value(self, kind: str, name: str) -> Any:
         dice, rule = self.dice, rule_of(kind, name)
@@ -252,14 +265,17 @@ class Play:
 
     def next_value(self, kind: str, name: str) -> Any:
         dice, rule = self.dice, rule_of(kind, name)
+        if not callable(rule) and dice.random() < 0.03:  # a mistake of the app's author
+            return dice.choice([1, "text", True, {"increment": "1"}, {"add": "red"}, {"take": ["red"]}, {}])
         if rule == "set":
-            return {what: dice.sample(ELEMENTS, dice.randint(1, 2)) for what in dice.sample(["add", "remove"], 1)}
+            edit = dice.sample(["add", "remove"], dice.choice([1, 1, 1, 2]))
+            return {what: dice.sample(ELEMENTS, dice.randint(1, 3)) for what in edit}
         if rule == "counter":
-            return {"increment": dice.choice([1, 1, -1, 5])}
+            return {"increment": dice.choice([1, 1, -1, 5, 2**52])}
         return self.plain_value(rule, name)
 
     def plain_value(self, rule: Any, name: str) -> Any:
-        if callable(rule) or (rule in ("max", "min") and name == "y"):
+        if rule in ("max", "min") and name == "y":
             return self.dice.choice(WORDS)
         return self.dice.randint(0, 5)
 
@@ -280,6 +296,10 @@ class Play:
         if self.model.settled.get(replica, 0) < change["n"]:
             return
         self.sent[replica, change["n"]] = change
+        device = next(each for each in self.devices if each.name == replica)
+        for name, stamp in self.model.overwrote.pop((replica, change["n"]), ()):
+            shown = (change["id"], name, stamp)
+            assert shown in device.made_after[change["n"] - 1], f"law 1: {change} claims to have seen {shown}"
         outcome = self.model.ledger[replica, change["n"]][1]
         self.sum.kinds[outcome["outcome"]] += 1
         self.sum.codes[outcome.get("code") or "-"] += 1
@@ -290,25 +310,27 @@ class Play:
     async def check(self) -> None:
         engine = self.network.engine
         assert engine is not None
-        expected = canonical(self.model)
+        expected = self.model.content()
         served = await states_of(engine)
-        assert {key: canonical_state(state) for key, state in served.items()} == expected
+        assert {name: canonical_state(state) for name, state in served.items()} == expected
         for device in self.devices:
             held = await held_by(device)
             assert held.keys() == served.keys(), f"{device.name} holds other resources"
-            for key, state in held.items():
-                assert state == served[key], f"{device.name} holds another {key}"
+            for name, state in held.items():
+                assert state == served[name], f"{device.name} holds another {name}"
             await self.check_shown(device, expected)
         await self.check_ledger(engine)
         self.sum.histories = 1
         self.sum.changes = len(self.sent)
-        self.sum.concurrent = concurrent(self.meetings)
+        self.sum.concurrent = len(concurrent(self.meetings) | self.model.met_unseen & self.sent.keys())
 
     async def check_shown(self, device: Device, expected: dict[tuple[str, str], Any]) -> None:
         """The view is the confirmed state: nothing is pending any more."""
         for kind in self.types:
             shown = {(kind, state.pop("id")): state for state in await device.here.collection(kind).all()}
-            living = {key: state["fields"] for key, state in expected.items() if key[0] == kind and "fields" in state}
+            living = {
+                each: state["fields"] for each, state in expected.items() if each[0] == kind and "fields" in state
+            }
             assert shown == living, f"{device.name} shows another {kind}"
 
     async def check_ledger(self, engine: Engine) -> None:
@@ -316,9 +338,9 @@ class Play:
         async with engine.store.transaction(replicas=[], scopes=[]) as transaction:
             kept = (await transaction.load(Wanted(numbers=list(self.sent)))).settled
         assert kept.keys() == self.sent.keys(), "an acknowledged change is missing from the ledger"
-        for key, row in kept.items():
-            assert json.loads(row.change) == self.sent[key]
-            assert row.kind == self.model.ledger[key][1]["outcome"]
+        for number, row in kept.items():
+            assert json.loads(row.change) == self.sent[number]
+            assert row.kind == self.model.ledger[number][1]["outcome"]
         for device in self.devices:
             made = {n for name, n in self.sent if name == device.name}
             assert made == set(range(1, device.here._replica.row.next_n)), "a change never came to an outcome"  # type: ignore[union-attr]
@@ -340,15 +362,47 @@ def compared(outcome: dict[str, Any]) -> list[str]:
     return parts
 
 
-def canonical(model: Reference) -> dict[tuple[str, str], Any]:
-    return model.content()
-
-
 def canonical_state(state: dict[str, Any]) -> dict[str, Any]:
     """A wire state in the model's words."""
+    marks = marks_of(state)
     if state.get("deleted"):
-        return {"version": state["version"], "deleted": True}
-    return {"version": state["version"], "fields": state["fields"]}
+        return {"version": state["version"], "deleted": marks.default}
+    data = state.get("rule_data", {})
+    return {
+        "version": state["version"],
+        "fields": state["fields"],
+        "marks": {name: marks[name] for name in state["fields"]},
+        "dots": {name: dots_of(each) for name, each in data.items() if isinstance(each, list) and each},
+        "disputes": {
+            name: each["conflict"] for name, each in data.items() if isinstance(each, dict) and each.get("open")
+        },
+    }
+
+
+class Marks(dict[str, tuple[int, str]]):
+    """By field; `default` for those that are not named."""
+
+    default: tuple[int, str] | None = None
+
+    def __missing__(self, name: str) -> tuple[int, str]:
+        assert self.default is not None
+        return self.default
+
+
+def marks_of(state: dict[str, Any]) -> Marks:
+    """See docs/protocol.md: one entry without fields covers all that no other names."""
+    marks = Marks()
+    for version, stamp, *names in state["marks"]:
+        if not names:
+            marks.default = (version, stamp)
+        for name in names[0] if names else ():
+            marks[name] = (version, stamp)
+    return marks
+
+
+def dots_of(data: list[Any]) -> dict[str, list[tuple[int, str]]]:
+    """The dots of a set, by element."""
+    return {key(element): [(version, stamp) for version, stamp in dots] for element, dots in data}
 
 
 async def states_of(engine: Engine) -> dict[tuple[str, str], dict[str, Any]]:
@@ -370,8 +424,8 @@ async def held_by(device: Device) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row.type, row.id): json.loads(row.body) for row in rows}
 
 
-def concurrent(meetings: dict[tuple[str, str], list[tuple[str, int, int, int]]]) -> int:
-    """How many changes have a partner at the same resource, of another replica, with neither seen by the other.
+def concurrent(meetings: dict[tuple[str, str], list[tuple[str, int, int, int]]]) -> set[tuple[str, int]]:
+    """The changes that have a partner at the same resource, of another replica, neither of them seen by the other.
 
     Of two, the one that arrived later has not seen the earlier one if its base lies below the version that this led to.
     The earlier one cannot have seen what was not there.
@@ -382,7 +436,7 @@ def concurrent(meetings: dict[tuple[str, str], list[tuple[str, int, int, int]]])
             for other, other_n, base, _ in changes[place + 1 :]:
                 if other != replica and base < version:
                     found |= {(replica, n), (other, other_n)}
-    return len(found)
+    return found
 
 
 async def play(seed: int, folder: Path, template: Path | None = None, names: list[str] | None = None) -> Sum:

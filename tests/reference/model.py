@@ -40,7 +40,11 @@ class Refused(Exception):
 
 
 class Reference:
-    """Everything that the server remembers. `content()` is what replicas must agree on."""
+    """Everything that the server remembers. `content()` is what replicas must agree on.
+
+    `met_unseen`: changes that met something they had not seen. `overwrote`: what each took for seen by its base, as
+    field and stamp.
+    """
 
     def __init__(self, types: dict[str, dict[str, Any]], max_drift_ms: int = 60_000) -> None:
         self.types = types
@@ -50,8 +54,8 @@ class Reference:
         self.settled: dict[str, int] = {}
         self.stamps: dict[str, str] = {}
         self.ledger: dict[tuple[str, int], tuple[str, Outcome]] = {}
-        self.met_unseen = 0
-        self.applied = 0
+        self.met_unseen: set[tuple[str, int]] = set()
+        self.overwrote: dict[tuple[str, int], list[tuple[str, str]]] = {}
 
     # Numbers and groups
 
@@ -144,18 +148,13 @@ class Reference:
             "wases": change.get("was", {}),
             "group": group if len(group) > 1 else None,
         }
-        self.applied += 1
-        if self.meets_unseen(held, made):
-            self.met_unseen += 1
+        if held is not None and not self.all_seen(held, made):
+            self.met_unseen.add((replica, n))  # a truly concurrent change
         try:
             outcome = self.dispatch(change, made, held)
         except Refused as refused:
             return {"n": n, "outcome": "rejected", "code": refused.args[0]}, made
         return {"n": n, **outcome}, made
-
-    def meets_unseen(self, held: Held | None, made: Offer) -> bool:
-        """Whether it met anything that it had not seen: a truly concurrent change."""
-        return held is not None and not self.all_seen(held, made)
 
     def all_seen(self, held: Held, made: Offer) -> bool:
         if held["version"] <= made["base"]:
@@ -269,6 +268,8 @@ class Reference:
         value, field = change["fields"][name], held["fields"].get(name)
         if name in held["disputes"] and same(field["value"], value) and seen(field["version"], field["stamp"], made):
             return ("nothing",)  # law 8: to write back the accepted value chooses nothing
+        if field is not None and field["version"] <= made["base"]:  # for whoever knows what the person was shown
+            self.overwrote.setdefault((made["replica"], made["n"]), []).append((name, field["stamp"]))
         return offer(rule, field, value, made, version)
 
     def write(self, change: dict[str, Any], made: Offer, held: Held, news: dict[str, str], group: list[int]) -> int:
@@ -409,16 +410,18 @@ def nothing(change: dict[str, Any]) -> Held:
 
 
 def shown(held: Held) -> dict[str, Any]:
+    """A resource as it is compared: what it holds, and the marks and dots by which later changes will be judged."""
     if held["deleted"] is not None:
-        return {"version": held["version"], "deleted": True}
+        return {"version": held["version"], "deleted": held["deleted"]}
     if "question" in held:
         return {"version": held["version"], "question": held["question"]}
-    fields = {name: field["value"] for name, field in held["fields"].items()}
-    return {"version": held["version"], "fields": fields} | (
-        {"disputes": {name: dispute["conflict"] for name, dispute in held["disputes"].items()}}
-        if held["disputes"]
-        else {}
-    )
+    return {
+        "version": held["version"],
+        "fields": {name: field["value"] for name, field in held["fields"].items()},
+        "marks": {name: (field["version"], field["stamp"]) for name, field in held["fields"].items()},
+        "dots": {name: field["dots"] for name, field in held["fields"].items() if field.get("dots")},
+        "disputes": {name: dispute["conflict"] for name, dispute in held["disputes"].items()},
+    }
 
 
 def knew_of(held: Held, name: str, made: Offer) -> bool:

@@ -12,12 +12,12 @@ from syncd.app import App, Resource, rules
 __all__ = ["FIELDS", "RULES", "SCOPES", "app_of", "available", "rule_of"]
 
 
-def longer(base: Any, mine: Any, theirs: Any) -> Any:
-    """An author's own: of two texts the longer one, and of two as long the greater."""
-    return max(mine, theirs, key=lambda text: (len(text), text))
+def by_difference(base: Any, mine: Any, theirs: Any) -> Any:
+    """An author's own: what was changed is changed again in what is held now; of two first values the greater."""
+    return max(mine, theirs) if base is None else theirs + mine - base
 
 
-LONGER = rules.own("longer")(longer)
+BY_DIFFERENCE = rules.own("by_difference")(by_difference)
 
 RULES: dict[str, dict[str, Any]] = {
     "profile": {"rule": "lww"},
@@ -29,7 +29,7 @@ RULES: dict[str, dict[str, Any]] = {
     "peak": {"rule": "max"},
     "floor": {"rule": "min"},
     "labels": {"rule": "set"},
-    "title": {"rule": longer},
+    "stock": {"rule": by_difference},
     "board": {
         "rule": "merge",
         "fields": {
@@ -83,6 +83,6 @@ def app_of(names: list[str]) -> App:
         model = type(name.title(), (Resource,), {"__annotations__": annotations, "__module__": __name__, **defaults})
         rule = declared["rule"]
         options = {"deletes": declared["deletes"]} if "deletes" in declared else {}
-        chosen = LONGER if callable(rule) else getattr(rules, rule)
+        chosen = BY_DIFFERENCE if callable(rule) else getattr(rules, rule)
         app.resource(scope=SCOPES[name], rule=chosen, **options)(model)
     return app
