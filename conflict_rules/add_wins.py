@@ -46,22 +46,18 @@ class AddWins:
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""
         edit = _edit(offer)
-        before = {} if held is None else _dots(held.data)
+        before = _dots(held)
         dots = dict(before)
         for element in edit.remove:
-            _take_away(dots, element, offer)
+            _put(dots, element, _unseen(dots, element, offer))
         for element in edit.add:
-            # A repeat finds its own dot, and leaves it.
-            own = Mark(offer.version, offer.stamp)
-            left = _unseen(dots, element, offer)
-            kept = [dot for dot in _marks(before, element) if dot.stamp == offer.stamp]
-            dots[_key(element)] = (element, [*left, *(kept or [own])])
+            # A repeat finds the dot that it left, and leaves it.
+            own = [dot for dot in _marks(before, element) if dot.stamp == offer.stamp]
+            _put(dots, element, [*_unseen(dots, element, offer), *(own or [Mark(offer.version, offer.stamp)])])
         if held is not None and dots == before:
             return Settled(Fate.SAME, held)
         mark = Mark(offer.version, offer.stamp) if held is None else shared_mark(held.mark, offer)
         elements: list[JsonValue] = [dots[key][0] for key in sorted(dots)]
-        if len(elements) > _MAX_ELEMENTS:
-            raise InvalidValue("set_too_large", offer.name, f"{offer.name}: a set has at most {_MAX_ELEMENTS} elements")
         return Settled(Fate.TAKEN, Held(elements, mark, _data(dots)))
 
     def preview(self, value: JsonValue) -> JsonValue:
@@ -98,10 +94,10 @@ def _invalid(name: str) -> InvalidValue:
     )
 
 
-def _take_away(dots: Dots, element: Element, offer: Offer) -> None:
-    left = _unseen(dots, element, offer)
-    if left:
-        dots[_key(element)] = (element, left)
+def _put(dots: Dots, element: Element, marks: list[Mark]) -> None:
+    """In one order, so that equal sets are equal data."""
+    if marks:
+        dots[_key(element)] = (element, sorted(marks, key=lambda dot: (dot.version, dot.stamp)))
     else:
         dots.pop(_key(element), None)
 
@@ -118,11 +114,17 @@ def _key(element: Element) -> bytes:
     return canonical_json(element)
 
 
-def _dots(data: Any) -> Dots:
-    """What `_data` wrote."""
+def _dots(held: Held | None) -> Dots:
+    """What `_data` wrote. A list that was set under another rule has the field's own mark for its dots."""
+    if held is None:
+        return {}
+    data: Any = held.data
+    if data is None:
+        listed = held.value if isinstance(held.value, list) else []
+        return {_key(each): (each, [held.mark]) for each in listed if isinstance(each, (str, int, float))}
     return {
         _key(element): (element, [Mark(int(version), Stamp.parse(stamp)) for version, stamp in marks])
-        for element, marks in data or []
+        for element, marks in data
     }
 
 

@@ -80,7 +80,10 @@ def _bring_back(rule: Rule, state: State, deleted: Mark, change: Change, version
     before = replace(state, deleted=None) if state.fields else None
     merged = rule.merge(before, change, version)
     assert merged.state is not None
-    outcome = merged.outcome if merged.outcome.kind is Kind.CONFLICT else replace(merged.outcome, kind=kind)
+    # Back it comes, even where another value stands in every field of the change.
+    outcome = merged.outcome
+    if outcome.kind is not Kind.CONFLICT:
+        outcome = Outcome(kind, lost=outcome.lost)
     origin = Origin(change.replica, change.n)
     back = replace(merged.state, version=version, origin=origin, deleted=None, floor=deleted)
     return Merged(replace(outcome, version=version), back)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Final
 
 from conflict_rules.algebra import Algebra
@@ -11,7 +12,7 @@ from conflict_rules.manual import Asks, ask
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
-from conflict_rules.values import JsonValue, clean_value, same_value
+from conflict_rules.values import InvalidValue, JsonValue, clean_value, same_value
 
 __all__ = ["ASK", "MergeFunction", "own_rule"]
 
@@ -42,10 +43,16 @@ class Own(Asks):
 
     def disagree(self, held: Held, offer: Offer) -> Settled:
         """Let the author's function choose."""
-        chosen = self._function(offer.change.was.get(offer.name), offer.value, held.value)
+        # Copies: a function that changes what it is given must not change what is held.
+        base, mine, theirs = deepcopy((offer.change.was.get(offer.name), offer.value, held.value))
+        chosen = self._function(base, mine, theirs)
         if isinstance(chosen, _Ask):
             return ask(held, offer)
-        value = clean_value(chosen, offer.name)
+        try:
+            value = clean_value(chosen, offer.name)
+        except InvalidValue as invalid:
+            message = f"{offer.name}: the rule {self.name} made what cannot be kept ({invalid})"
+            raise InvalidValue("check_failed", offer.name, message) from invalid
         if same_value(value, held.value):
             return Settled(Fate.LOST, held, "rule_chose_the_other", f"the rule {self.name} chose the other value")
         return Settled(Fate.TAKEN, Held(value, shared_mark(held.mark, offer), held.data))
@@ -54,6 +61,7 @@ class Own(Asks):
 def own_rule(name: str, function: MergeFunction, algebra: Algebra = ARBITRATED) -> RecordRule:
     """Register `function` as the rule `name`; raises ValueError if the name is taken.
 
+    What `function` raises is raised by `apply_change`: the server rejects the change as `check_failed`.
     `algebra`: what the author promises; `conflict_rules` has no way to check it, the author's tests have.
     """
     rule = RecordRule(name, Own(name, function, algebra))

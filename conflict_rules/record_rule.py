@@ -17,7 +17,7 @@ from conflict_rules.values import InvalidValue, JsonValue
 
 __all__ = ["RecordRule"]
 
-_FINAL: Final = "; this one is kept in the history"
+_KEPT: Final = "; this one is kept in the history"
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,21 @@ class RecordRule:
 
     def merge(self, state: State | None, change: Change, version: int) -> Merged:
         """See `Rule.merge`."""
+        if change.op is Op.SETTLE:
+            self._check_settlement(change)
         taken = _Fields(state, change, version)
         for name, value in change.fields.items():
             rule = self.field_rule(name)
-            if change.op is Op.SETTLE and not rule.asks:
-                raise InvalidValue("no_such_conflict", "conflict", f"conflict: {name} is merged without asking anybody")
             taken.settle(name, rule.merge(taken.held(name), Offer(name, value, change, version)))
         return taken.merged()
+
+    def _check_settlement(self, change: Change) -> None:
+        """Law 8: it names one conflict, which is about one field."""
+        if len(change.fields) != 1:
+            raise InvalidValue("no_such_conflict", "fields", "fields: a settlement sets one field, the one in dispute")
+        (name,) = change.fields
+        if not self.field_rule(name).asks:
+            raise InvalidValue("no_such_conflict", "conflict", f"conflict: {name} is merged without asking anybody")
 
 
 class _Fields:
@@ -116,6 +124,6 @@ class _Fields:
             return Outcome(Kind.CONFLICT, version, first.code, first.why, name, tuple(lost), ids)
         if lost and len(lost) == len(self._settled):
             first = next(iter(lost.values()))
-            return Outcome(Kind.OVERRULED, version, first.code, first.why + _FINAL, lost=tuple(lost))
+            return Outcome(Kind.OVERRULED, version, first.code, first.why + _KEPT, lost=tuple(lost))
         seen = state is None or state.seen_by(self._change)
         return Outcome(Kind.APPLIED if seen else Kind.MERGED, version, lost=tuple(lost))

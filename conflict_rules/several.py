@@ -11,7 +11,7 @@ from conflict_rules.state import Mark
 __all__ = ["SEVERAL", "shared_mark"]
 
 SEVERAL: Final = "_"
-"""The replica of a mark that is nobody's own: nobody has seen such a value by having made it."""
+"""The replica of a mark that is nobody's own, and no replica's id: nobody has seen such a value by having made it."""
 
 
 def shared_mark(mark: Mark, offer: Offer) -> Mark:

@@ -34,7 +34,8 @@ __all__ = [
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9_.:~@-]{1,128}")
 _SCOPE = re.compile(r"[A-Za-z0-9_.:~@-]{1,200}")
-_REPLICA = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REPLICA = re.compile(r"(?!_\Z)[A-Za-z0-9_-]{1,64}")
+# A single "_" stands in marks for several replicas (see `several`).
 _FIELD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -97,7 +98,7 @@ def valid_scope(text: object) -> bool:
 
 
 def valid_replica(text: object) -> bool:
-    """A replica id: 1 to 64 of `A-Z a-z 0-9 _ -`."""
+    """A replica id: 1 to 64 of `A-Z a-z 0-9 _ -`, but for a single `_`, which is nobody's."""
     return isinstance(text, str) and _REPLICA.fullmatch(text) is not None
 
 

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION: Final = 1
-"""1 (2026-11): push, pull, live; creates, updates and deletes."""
+"""1 (2026-11): push, pull, live; creates, updates, deletes, restores and settlements."""
 
 _CHANGE_KEYS = frozenset(
     {"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema", "was", "conflict"}
@@ -172,7 +172,7 @@ def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
     fields: dict[str, JsonValue] = {}
     marks: dict[str, Mark] = {}
     if raw.get("deleted"):
-        deleted = _decode_mark(raw["marks"][0])  # type: ignore[index]  # raises what it says
+        deleted = _decode_mark(next(iter(raw["marks"]), None))  # type: ignore[call-overload]  # raises what it says
         if "kept" in raw:
             fields, marks = _decode_fields(raw["kept"])  # type: ignore[arg-type]
     else:
@@ -199,6 +199,8 @@ def decode_state(raw: Mapping[str, JsonValue], scope: str) -> State:
 
 
 def _decode_mark(raw: Any) -> Mark:
+    if not isinstance(raw, list) or len(raw) < 2:
+        raise TypeError("a mark is an array of a version and a stamp")
     return Mark(int(raw[0]), Stamp.parse(raw[1]))
 
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from conflict_rules import Change, JsonValue, Merged, Op, Rule, Stamp, State, apply_change
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["change", "play", "stamp"]
+import pytest
+
+from conflict_rules import Change, JsonValue, Merged, Op, Rule, Stamp, State, apply_change, rule_by_name, rule_names
+from conflict_rules.own import Own
+
+__all__ = ["RULES", "change", "each", "only", "play", "stamp"]
+
+RULES = [rule for rule in map(rule_by_name, rule_names()) if not isinstance(rule.field_rule("x"), Own)]
+"""Every rule that comes with the house; authors' own that another test has registered are not among them."""
+
+
+def each(rules: Sequence[Rule]) -> pytest.MarkDecorator:
+    """Run a test with each of these."""
+    return pytest.mark.parametrize("rule", rules, ids=lambda rule: rule.name)
 
 
 def stamp(replica: str, at: int, count: int = 0) -> Stamp:
@@ -27,3 +41,9 @@ def play(rule: Rule, *changes: Change, start: State | None = None, version: int 
             version += 1
         state = merged[-1].state
     return merged
+
+
+def only(state: State | None) -> dict[str, Any]:
+    """The fields of a state that must be there."""
+    assert state is not None
+    return dict(state.fields)

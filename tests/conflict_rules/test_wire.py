@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conflict_rules import Change, Kind, Mark, Op, Origin, Outcome, Stamp, State
-from conflict_rules.values import MAX_INTEGER, JsonValue, RepeatedKeys, canonical_json, clean_fields
+from conflict_rules.values import MAX_INTEGER, JsonValue, RepeatedKeys, canonical_json, clean_fields, valid_replica
 from conflict_rules.wire import (
     MalformedChange,
     change_digest,
@@ -25,7 +25,7 @@ from tests.conflict_rules.test_values import ANY_TEXT, ANY_VALUES, GOOD_TEXT, GO
 
 NAMES = st.text("abcxyz019_", min_size=1, max_size=8).map(lambda text: "f" + text)
 COUNTS = st.integers(0, MAX_INTEGER)
-REPLICAS = st.text("abc019_-", min_size=1, max_size=12)
+REPLICAS = st.text("abc019_-", min_size=1, max_size=12).filter(valid_replica)
 STAMPS = st.builds(Stamp, st.integers(0, 1 << 44), st.integers(0, 9), REPLICAS)
 FIELDS = st.dictionaries(NAMES, GOOD_VALUES, max_size=4).map(lambda fields: clean_fields(fields))
 
@@ -45,6 +45,8 @@ def changes(draw: st.DrawFn) -> Change:
         {} if op is Op.DELETE else draw(FIELDS),
         draw(st.none() | NAMES),
         draw(COUNTS),
+        draw(FIELDS),
+        draw(NAMES) if op is Op.SETTLE else None,
     )
 
 
@@ -53,12 +55,23 @@ def states(draw: st.DrawFn) -> State:
     origin = Origin(draw(REPLICAS), draw(COUNTS))
     version, key = draw(COUNTS), draw(NAMES)
     marks = st.builds(Mark, st.integers(1, 3), STAMPS)
-    if draw(st.booleans()):
-        return State("main", "event", key, version, {}, {}, origin, draw(marks))
+    # A tombstone has no fields, unless its type keeps them.
+    deleted = draw(st.none() | marks)
     fields = draw(FIELDS)
     # Few marks for many fields, as a create leaves them.
     given = draw(st.lists(marks, min_size=1, max_size=3))
-    return State("main", "event", key, version, fields, {name: draw(st.sampled_from(given)) for name in fields}, origin)
+    return State(
+        "main",
+        "event",
+        key,
+        version,
+        fields,
+        {name: draw(st.sampled_from(given)) for name in fields},
+        origin,
+        deleted,
+        rule_data=draw(FIELDS),
+        floor=draw(st.none() | marks),
+    )
 
 
 def through_json(value: JsonValue) -> object:
@@ -92,6 +105,7 @@ def test_a_state_is_read_back_as_it_was(state: State) -> None:
         st.none() | GOOD_TEXT,
         st.none() | NAMES,
         st.lists(NAMES, max_size=3).map(tuple),
+        st.lists(NAMES, max_size=3).map(tuple),
     ),
 )
 def test_an_outcome_is_read_back_as_it_was(n: int, outcome: Outcome) -> None:
@@ -99,6 +113,16 @@ def test_an_outcome_is_read_back_as_it_was(n: int, outcome: Outcome) -> None:
     assert isinstance(raw, dict)
     assert raw["n"] == n
     assert decode_outcome(raw) == outcome
+
+
+def test_a_tombstone_hides_what_it_keeps_and_a_living_state_shows_its_fields_plainly() -> None:
+    mark, gone = Mark(7, Stamp(1, 0, "r")), Mark(8, Stamp(2, 0, "s"))
+    kept = State("main", "event", "x", 8, {"a": 1}, {"a": mark}, Origin("s", 1), gone)
+    raw = encode_state(kept)
+    assert "fields" not in raw
+    assert raw["marks"] == [[8, "000000000002.0000.s"]]
+    assert raw["kept"] == {"fields": {"a": 1}, "marks": [[7, "000000000001.0000.r"]]}
+    assert "kept" not in encode_state(State("main", "event", "x", 8, {}, {}, Origin("s", 1), gone))
 
 
 def test_a_change_of_a_state_with_one_author_names_no_field_in_its_marks() -> None:
@@ -141,7 +165,14 @@ def test_what_a_change_leaves_out_is_filled_in() -> None:
         ("scope", "a b", "invalid_scope"),
         ("scope", None, "invalid_scope"),
         ("scope", 0, "invalid_scope"),
-        ("op", "restore", "invalid_op"),
+        ("op", "resurrect", "invalid_op"),
+        ("op", "settle", "invalid_conflict"),
+        ("conflict", "c-1", "invalid_conflict"),
+        ("was", [1], "invalid_was"),
+        ("was", None, "invalid_was"),
+        ("was", {"": 1}, "invalid_field_name"),
+        ("was", {"a": math.nan}, "not_a_number"),
+        ("was", RepeatedKeys("k"), "repeated_key"),
         ("op", None, "invalid_op"),
         ("op", ["create"], "invalid_op"),
         ("op", "delete", "invalid_fields"),
@@ -185,9 +216,24 @@ def test_a_change_without_a_stamp_is_refused_where_nothing_stands_in() -> None:
     assert (decoded.n, decoded.code) == (1, "invalid_stamp")
 
 
-@pytest.mark.parametrize("op", ["update", "delete"])
+@pytest.mark.parametrize("conflict", ["", "a b", 7, ["c-1"]])
+def test_a_settlement_names_its_conflict_by_an_id(conflict: object) -> None:
+    decoded = decode_change(good() | {"op": "settle", "conflict": conflict}, "r")
+    assert isinstance(decoded, MalformedChange)
+    assert (decoded.n, decoded.code, decoded.field) == (1, "invalid_conflict", "conflict")
+
+
+def test_what_a_change_does_not_say_of_what_was_shown_and_of_conflicts_is_left_out() -> None:
+    decoded = decode_change(good(), "r")
+    assert isinstance(decoded, Change)
+    assert encode_change(decoded).keys().isdisjoint({"was", "conflict"})
+
+
+@pytest.mark.parametrize("op", ["update", "delete", "restore", "settle"])
 def test_what_changes_an_existing_resource_says_what_was_shown(op: str) -> None:
     raw = {key: value for key, value in good().items() if key not in ("base", "fields")} | {"op": op}
+    if op == "settle":
+        raw["conflict"] = "c-1"
     decoded = decode_change(raw, "r")
     assert isinstance(decoded, MalformedChange)
     assert decoded.code == "missing_base"
@@ -219,7 +265,7 @@ DAMAGED = st.fixed_dictionaries(
     {},
     optional={
         key: ANY_VALUES if value is None else st.just(value) | ANY_VALUES
-        for key, value in (good() | {"group": None, "schema": None}).items()
+        for key, value in (good() | {"group": None, "schema": None, "was": {"a": 1}, "conflict": "c-1"}).items()
     },
 )
 
@@ -294,7 +340,17 @@ def test_even_what_is_far_too_deep_has_a_digest() -> None:
         {"marks": [["x", "000000000001.0000.r"]]},
         {"fields": [1]},
         {"version": "7"},
+        {"marks": [[]]},
+        {"rule_data": [1]},
+        {"rule_data": None},
+        {"floor": []},
+        {"floor": [7]},
+        {"floor": [7, "no stamp"]},
         {"deleted": True, "marks": [["x", "000000000001.0000.r"]]},
+        {"deleted": True, "marks": []},
+        {"deleted": True, "kept": [1]},
+        {"deleted": True, "kept": {"fields": {"a": 1}}},
+        {"deleted": True, "kept": {"fields": {"a": 1}, "marks": [[7]]}},
     ],
 )
 def test_a_damaged_state_is_an_error_never_an_empty_state(damage: dict[str, JsonValue]) -> None:
@@ -312,7 +368,9 @@ def test_a_state_with_something_missing_is_an_error(missing: str) -> None:
         decode_state({key: value for key, value in raw.items() if key != missing}, "main")
 
 
-@pytest.mark.parametrize("raw", [{"outcome": "perhaps"}, {}, {"outcome": "applied", "lost": "x"}])
+@pytest.mark.parametrize(
+    "raw", [{"outcome": "perhaps"}, {}, {"outcome": "applied", "lost": "x"}, {"outcome": "conflict", "conflicts": "c"}]
+)
 def test_a_damaged_outcome_is_an_error(raw: dict[str, JsonValue]) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         decode_outcome(raw)

@@ -1,4 +1,4 @@
-"""`conflict_rules.field_merge`: seen beats stamped, stamps decide the rest, field by field."""
+"""`conflict_rules.later_stamp`: seen beats stamped, stamps decide the rest, field by field."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 
-from conflict_rules import Change, Kind, Mark, Origin, Stamp, State, apply_change, rule_by_name
-from conflict_rules.field_merge import merge_fields
+from conflict_rules import MERGE, Change, Kind, Mark, Origin, Stamp, State, apply_change
 from tests.conflict_rules.make import change, play, stamp
-
-MERGE = rule_by_name("merge")
 
 
 def created(**fields: Any) -> State:
     """Version 1, by replica `a` at 10 ms."""
-    state = merge_fields(None, change("a", "create", 10, **fields), 1).state
+    state = MERGE.merge(None, change("a", "create", 10, **fields), 1).state
     assert state is not None
     return state
 
@@ -28,7 +25,7 @@ def test_a_create_marks_every_field_with_its_version_and_stamp() -> None:
 
 @pytest.mark.parametrize("at", [3, 10, 17])
 def test_a_seen_value_is_overwritten_by_any_clock(at: int) -> None:
-    merged = merge_fields(created(x=1), change("b", "update", at, base=1, x=2), 2)
+    merged = MERGE.merge(created(x=1), change("b", "update", at, base=1, x=2), 2)
     assert merged.outcome.kind is Kind.APPLIED
     assert merged.outcome.version == 2
     assert merged.state is not None
@@ -39,14 +36,14 @@ def test_a_seen_value_is_overwritten_by_any_clock(at: int) -> None:
 @pytest.mark.parametrize("at", [3, 10, 17])
 def test_the_mark_that_a_correction_leaves_lies_above_the_one_it_replaces(at: int) -> None:
     before = created(x=1)
-    merged = merge_fields(before, change("b", "update", at, base=1, x=2), 2)
+    merged = MERGE.merge(before, change("b", "update", at, base=1, x=2), 2)
     assert merged.state is not None
     assert merged.state.marks["x"].stamp > before.marks["x"].stamp
     assert merged.state.marks["x"].version == 2
 
 
 def test_an_unseen_value_is_overwritten_by_a_later_stamp() -> None:
-    merged = merge_fields(created(x=1), change("b", "update", 11, x=2), 2)
+    merged = MERGE.merge(created(x=1), change("b", "update", 11, x=2), 2)
     assert merged.outcome.kind is Kind.MERGED
     assert merged.state is not None
     assert merged.state.fields == {"x": 2}
@@ -54,7 +51,7 @@ def test_an_unseen_value_is_overwritten_by_a_later_stamp() -> None:
 
 def test_an_unseen_value_stands_against_an_earlier_stamp_and_the_change_is_told_why() -> None:
     before = created(x=1)
-    merged = merge_fields(before, change("b", "update", 9, x=2), 2)
+    merged = MERGE.merge(before, change("b", "update", 9, x=2), 2)
     assert merged.state is before
     assert merged.outcome.kind is Kind.OVERRULED
     assert (merged.outcome.code, merged.outcome.version, merged.outcome.lost) == ("later_change_stands", 1, ("x",))
@@ -62,8 +59,8 @@ def test_an_unseen_value_stands_against_an_earlier_stamp_and_the_change_is_told_
 
 
 def test_in_one_millisecond_the_replica_decides_so_that_every_server_decides_alike() -> None:
-    assert merge_fields(created(x=1), change("b", "update", 10, x=2), 2).outcome.kind is Kind.MERGED
-    assert merge_fields(created(x=1), change("A", "update", 10, x=2), 2).outcome.kind is Kind.OVERRULED
+    assert MERGE.merge(created(x=1), change("b", "update", 10, x=2), 2).outcome.kind is Kind.MERGED
+    assert MERGE.merge(created(x=1), change("A", "update", 10, x=2), 2).outcome.kind is Kind.OVERRULED
 
 
 def test_each_field_is_decided_on_its_own_and_the_lost_ones_are_named() -> None:
@@ -90,28 +87,28 @@ def test_a_field_set_at_a_version_up_to_the_base_is_seen_and_one_set_later_is_no
         )
     )
     low_stamp = change("b", "update", 5, base=2, x=9, y=9)
-    merged = merge_fields(state, low_stamp, 4)
+    merged = MERGE.merge(state, low_stamp, 4)
     assert merged.state is not None
     assert merged.state.fields == {"x": 9, "y": 2}
 
 
 def test_the_same_value_from_two_people_is_no_loss_and_takes_no_version() -> None:
     before = created(x=1)
-    merged = merge_fields(before, change("b", "update", 9, x=1), 2)
+    merged = MERGE.merge(before, change("b", "update", 9, x=1), 2)
     assert merged.state is before
     assert (merged.outcome.kind, merged.outcome.lost) == (Kind.MERGED, ())
 
 
 @pytest.mark.parametrize(("one", "other"), [(True, 1), ([0], [False]), ({"a": 1}, {"a": True})])
 def test_values_that_only_python_takes_for_equal_are_different(one: object, other: object) -> None:
-    merged = merge_fields(created(x=one), change("b", "update", 9, x=other), 2)
+    merged = MERGE.merge(created(x=one), change("b", "update", 9, x=other), 2)
     assert merged.outcome.lost == ("x",)
 
 
 def test_a_change_told_again_leaves_the_state_as_it_was() -> None:
     told = change("b", "update", 11, x=2)
-    once = merge_fields(created(x=1), told, 2).state
-    again = merge_fields(once, told, 3)
+    once = MERGE.merge(created(x=1), told, 2).state
+    again = MERGE.merge(once, told, 3)
     assert again.state is once
     assert again.outcome.version == 2
 
@@ -134,5 +131,5 @@ def test_a_change_without_fields_changes_nothing() -> None:
 
 def test_merging_leaves_what_it_was_given_untouched() -> None:
     before = created(x=1)
-    merge_fields(before, change("b", "update", 11, x=2, y=2), 2)
+    MERGE.merge(before, change("b", "update", 11, x=2, y=2), 2)
     assert before == created(x=1)
