@@ -10,7 +10,19 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from conflict_rules import Change, InvalidValue, Kind, Merged, Op, Outcome, Stamp, State, apply_change, effective_stamp
+from conflict_rules import (
+    CONFLICT_TYPE,
+    Change,
+    InvalidValue,
+    Kind,
+    Merged,
+    Op,
+    Outcome,
+    Stamp,
+    State,
+    apply_change,
+    effective_stamp,
+)
 from conflict_rules.wire import MalformedChange
 from syncd.app import App, ResourceType, Veto
 from syncd.engine.disputes import Disputes
@@ -107,6 +119,9 @@ class Applier:
             raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
         if state is not None and state.scope != change.scope:
             raise InvalidValue("scope_is_for_life", "scope", f"this {change.type} lives in another scope")
+        if change.type == CONFLICT_TYPE and change.op is not Op.SETTLE:
+            message = "op: a conflict is opened by the server, and changes by `settle` only"
+            raise InvalidValue("built_in_type", "op", message)
         # A restore may count on what the tombstone keeps; if it brings a whole record, that is checked as one.
         if change.op is Op.CREATE or (change.op is Op.RESTORE and (state is None or not state.fields)):
             if change.fields or change.op is Op.CREATE:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -25,6 +25,7 @@ from conflict_rules.wire import (
 )
 from syncd.app import App
 from syncd.bus.protocol import Bus
+from syncd.engine.acts import Acts
 from syncd.engine.apply import Applier
 from syncd.engine.delta import deltas_of
 from syncd.engine.disputes import Disputes
@@ -92,6 +93,7 @@ class Pusher:
         self._limits = limits
         self._server_replica = _SERVER_REPLICA + store.incarnation
         self._clock = Clock(self._server_replica, now_ms)
+        self._acts = Acts(self._server_replica, now_ms, self._push_acts)
         self._pace = Pace(time.monotonic)
         self._under_way = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -133,6 +135,13 @@ class Pusher:
         finally:
             self._under_way -= len(changes)
 
+    async def act(self, drafts: Sequence[Mapping[str, JsonValue]]) -> list[dict[str, JsonValue]]:
+        """Make changes for somebody who has no replica: wire form without `n` and `stamp`; an outcome for each.
+
+        Durable when this returns. Raises what `push` raises.
+        """
+        return await self._acts.act(drafts)
+
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
@@ -166,6 +175,12 @@ class Pusher:
             if not units:
                 return PushReply(replica, settled, outcomes)
             await asyncio.sleep(self._pace.pause_s(time.monotonic() - began))
+
+    async def _push_acts(
+        self, replica: str, changes: Sequence[object]
+    ) -> tuple[int | None, Sequence[dict[str, JsonValue]]]:
+        reply = await self._push(replica, self._app.version, changes)
+        return reply.settled, reply.outcomes
 
     def _job(self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str]) -> _Job:
         arrival = Stamp(self._now_ms(), 0, replica)
