@@ -3,6 +3,7 @@
 async with served(tmp_path / "club.db") as server:
     server.url, server.port
     await server.stop(); await server.start()     # the same port and file: a new incarnation
+    await server.stop(); await server.start(app)  # and with another version of the app
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ class Served:
         assert self._server is not None
         return self._server
 
-    async def start(self) -> None:
-        """Open the file and listen."""
+    async def start(self, app: App | None = None) -> None:
+        """Open the file and listen; from now on with `app`, if it is given."""
         assert self._undo is None
+        self._app = app or self._app
         self._undo = AsyncExitStack()
         settings = Settings(database=self.database, **self._settings)
         self._server = await self._undo.enter_async_context(open_server(settings, self._app, now_ms=self._now_ms))
