@@ -45,7 +45,7 @@ class UnsteadyStore:
         self.transactions += 1
         self.begun.set()
         if self.transactions in self.fails:
-            raise StoreUnavailable("the disk is full")
+            raise StoreUnavailable("the disk is full", code="disk_full")
         async with self.store.transaction(replicas=replicas, scopes=scopes) as transaction:
             yield transaction
 
@@ -275,7 +275,7 @@ async def test_what_a_failing_store_did_not_take_is_to_be_sent_again_and_then_no
     assert reply.settled == PORTION
     outcomes = list(reply.outcomes)
     assert told(outcomes[:PORTION]) == [("applied", None)] * PORTION
-    assert told(outcomes[PORTION:]) == [("retry_later", "store_unavailable")] * (LONG - PORTION)
+    assert told(outcomes[PORTION:]) == [("retry_later", "disk_full")] * (LONG - PORTION)
     assert [outcome["n"] for outcome in outcomes] == [change["n"] for change in changes]
     assert {outcome["message"] for outcome in outcomes[PORTION:]} == {"the disk is full"}
     assert store.transactions == 2, "a store that fails is not asked for every portion"
