@@ -226,7 +226,9 @@ class SyncLoop:
         if known is None or known.message != failure.message:
             log.info("%s: %s", name, failure.message)
         self._errors[name] = failure
-        if isinstance(failure, TransportError) and not self._live.connected:
+        if isinstance(failure, OtherVersion):
+            self._reached()
+        elif isinstance(failure, TransportError) and not self._live.connected:
             self._happen(SyncEvent.LOST)
 
     def _succeeded(self, name: str) -> None:
