@@ -15,8 +15,10 @@ from conflict_rules import (
     Change,
     InvalidValue,
     Kind,
+    Mark,
     Merged,
     Op,
+    Origin,
     Outcome,
     Stamp,
     State,
@@ -52,7 +54,7 @@ class Applied:
 
 
 class Applier:
-    """Applies the changes of one replica."""
+    """Applies the changes of one replica. `corrects`: it cannot be told outcomes, see `Pusher.push`."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Applier:
         now_ms: int,
         disputes: Disputes,
         run_hooks: RunHooks,
+        corrects: bool = False,
     ) -> None:
         self._workspace = workspace
         self._app = app
@@ -71,6 +74,7 @@ class Applier:
         self._now_ms = now_ms
         self._disputes = disputes
         self._run_hooks = run_hooks
+        self._corrects = corrects
 
     async def apply(self, member: Incoming) -> Applied:
         """Apply one change; its outcome, and the effective stamp if it has come to that."""
@@ -79,7 +83,23 @@ class Applier:
         if not applied.outcome.kind.took_effect:
             self._workspace.undo(start)
             await self._disputes.tell_loser(member.change, applied.outcome, applied.stamp)
+            if self._corrects and isinstance(member.change, Change):
+                return self._corrected(applied, member.change)
         return applied
+
+    def _corrected(self, applied: Applied, change: Change) -> Applied:
+        """Law 11: who cannot be told that his change came to nothing finds the resource anew in his next pull."""
+        state = self._workspace.state((change.type, change.id))
+        version = self._workspace.head(change.scope) + 1
+        if state is not None and state.scope == change.scope:
+            anew = replace(state, version=version)
+        elif state is None and change.op is Op.CREATE and change.scope:
+            origin, mark = Origin(change.replica, change.n), Mark(version, applied.stamp or change.stamp)
+            anew = State(change.scope, change.type, change.id, version, {}, {}, origin, mark)
+        else:
+            return applied
+        self._workspace.put(anew, encode_body(anew))
+        return replace(applied, outcome=replace(applied.outcome, version=version))
 
     async def ask_for_group(self, applied: Applied, group: Collection[int]) -> Applied:
         """A group is not applied, for the sake of a field that is in dispute: only that is asked."""

@@ -64,6 +64,7 @@ class PushReply:
 class _Job:
     replica: str
     incoming: Sequence[Incoming]
+    corrects: bool = False
 
     @property
     def changes(self) -> list[Change]:
@@ -104,10 +105,12 @@ class Pusher:
             max_waiting=_MAX_WAITING_CHANGES,
         )
 
-    async def push(self, replica: str, schema: int, changes: Sequence[object]) -> PushReply:
+    async def push(self, replica: str, schema: int, changes: Sequence[object], *, corrects: bool = False) -> PushReply:
         """Settle the changes of one replica, oldest first, and answer each; durable when this returns (invariant 1).
 
         `changes`: as they were sent. `schema`: the app version that changes were made under which do not say.
+        `corrects`: for clients that cannot be told an outcome; then what a refused or overruled change was about gets a
+        new version (a refused create a tombstone), so that the next pull puts it right (law 11).
         Raises `InvalidMessage` or `TooLarge` for the envelope, `StoreError` if the database failed at once; then
         nothing was applied, unless the connection to it broke in the very moment of the commit. If it fails later, what
         was not reached is answered `retry_later`. Sending again is always safe.
@@ -131,7 +134,7 @@ class Pusher:
         try:
             # Law 3: what a replica sends behind a long push must not come between its portions, as a gap or a reuse.
             async with self._turns.setdefault(replica, asyncio.Lock()):
-                return await self._push(replica, schema, changes)
+                return await self._push(replica, schema, changes, corrects)
         finally:
             self._under_way -= len(changes)
 
@@ -146,14 +149,14 @@ class Pusher:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
 
-    async def _push(self, replica: str, schema: int, changes: Sequence[object]) -> PushReply:
+    async def _push(self, replica: str, schema: int, changes: Sequence[object], corrects: bool = False) -> PushReply:
         self._pace.begin(len(changes))
         units, scattered = units_of(changes), scattered_groups(changes)
         outcomes: list[dict[str, JsonValue]] = []
         settled: int | None = None
         while True:
             began = time.monotonic()
-            job = self._job(replica, schema, take_portion(units, self._pace.portion), scattered)
+            job = self._job(replica, schema, take_portion(units, self._pace.portion), scattered, corrects)
             waits: Outcome | None
             try:
                 part = await self._commits.submit(job)
@@ -182,7 +185,9 @@ class Pusher:
         reply = await self._push(replica, self._app.version, changes)
         return reply.settled, reply.outcomes
 
-    def _job(self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str]) -> _Job:
+    def _job(
+        self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str], corrects: bool = False
+    ) -> _Job:
         arrival = Stamp(self._now_ms(), 0, replica)
         return _Job(
             replica,
@@ -195,6 +200,7 @@ class Pusher:
                 )
                 for raw in raws
             ],
+            corrects,
         )
 
     def _incoming(self, change: Change | MalformedChange, raw: object, refused: Outcome | None) -> Incoming:
@@ -255,7 +261,16 @@ class Pusher:
             now_ms=now_ms,
         )
         disputes = Disputes(workspace, hook_transaction.look_for)
-        applier = Applier(workspace, self._app, self._limits, job.replica, now_ms, disputes, hook_transaction.run_hooks)
+        applier = Applier(
+            workspace,
+            self._app,
+            self._limits,
+            job.replica,
+            now_ms,
+            disputes,
+            hook_transaction.run_hooks,
+            corrects=job.corrects,
+        )
         settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, applier)
         replies = await settler.settle(job.incoming)
         outcomes = [
