@@ -23,6 +23,7 @@ from conflict_rules import (
     Stamp,
     State,
     apply_change,
+    conflict_id,
     effective_stamp,
 )
 from conflict_rules.wire import MalformedChange
@@ -110,7 +111,8 @@ class Applier:
         resource_type = self._app.type(change.type)
         assert resource_type is not None
         change = self._effective(change, applied.stamp)
-        asked = {name: value for name, value in change.fields.items() if name == applied.outcome.field}
+        about = {name: conflict_id(change.type, change.id, name) for name in change.fields}
+        asked = {name: value for name, value in change.fields.items() if about[name] in applied.outcome.conflicts}
         merged = self._merged(resource_type, state, replace(change, fields=asked))
         if merged.outcome.kind is Kind.CONFLICT and merged.state is not None:
             self._workspace.put(merged.state, encode_body(merged.state))

@@ -76,6 +76,8 @@ class Device:
         self.was_shown: set[tuple[str, str, str]] = set()
         self.made_after: list[frozenset[tuple[str, str, str]]] = []
         """For each of its changes, what its person had been shown by then: (resource, field, stamp)."""
+        self.made_of: list[frozenset[str]] = []
+        """For each of its changes, the fields that its resource was shown with."""
 
     def now_ms(self) -> int:
         return self.play.clock() + self.ahead_ms
@@ -254,6 +256,7 @@ class Play:
             pass
         else:
             device.made_after.append(frozenset(device.was_shown))
+            device.made_of.append(frozenset(shown or ()) - {"id"})
 
     def first_value(self, kind: str, name: str) -> Any:
         dice, rule = self.dice, rule_of(kind, name)
@@ -300,6 +303,8 @@ class Play:
         for name, stamp in self.model.overwrote.pop((replica, change["n"]), ()):
             shown = (change["id"], name, stamp)
             assert shown in device.made_after[change["n"] - 1], f"law 1: {change} claims to have seen {shown}"
+        if RULES[change["type"]]["rule"] == "lww" and change["op"] == "update":
+            assert change["fields"].keys() >= device.made_of[change["n"] - 1], "counterexample 5: a record, not a patch"
         outcome = self.model.ledger[replica, change["n"]][1]
         self.sum.kinds[outcome["outcome"]] += 1
         self.sum.codes[outcome.get("code") or "-"] += 1
@@ -311,8 +316,13 @@ class Play:
         engine = self.network.engine
         assert engine is not None
         expected = self.model.content()
+        for resource in expected.values():
+            if "question" in resource:
+                resource["question"] = as_question(resource["question"])
         served = await states_of(engine)
-        assert {name: canonical_state(state) for name, state in served.items()} == expected
+        found = {name: canonical_state(state) for name, state in served.items()}
+        for name in found.keys() | expected.keys():
+            assert found.get(name) == expected.get(name), f"the server holds another {name}"
         for device in self.devices:
             held = await held_by(device)
             assert held.keys() == served.keys(), f"{device.name} holds other resources"
@@ -367,6 +377,8 @@ def canonical_state(state: dict[str, Any]) -> dict[str, Any]:
     marks = marks_of(state)
     if state.get("deleted"):
         return {"version": state["version"], "deleted": marks.default}
+    if state["type"] == "conflict":
+        return {"version": state["version"], "question": as_question(state["fields"])}
     data = state.get("rule_data", {})
     return {
         "version": state["version"],
@@ -377,6 +389,24 @@ def canonical_state(state: dict[str, Any]) -> dict[str, Any]:
             name: each["conflict"] for name, each in data.items() if isinstance(each, dict) and each.get("open")
         },
     }
+
+
+def as_question(fields: dict[str, Any]) -> dict[str, Any]:
+    """A conflict, without what the product may say in its own way: its words, and the key of what was accepted."""
+    first, *others = fields["candidates"]
+    return {
+        **{name: fields[name] for name in ("about", "field", "question", "others", "accepted", "base", "status")},
+        "candidates": [
+            {name: first.get(name) for name in ("value", "replica", "stamp")},
+            *({name: each.get(name) for name in ("key", "value", "replica", "n", "stamp", "group")} for each in others),
+        ],
+        "settlement": as_settlement(fields["settlement"]),
+        "settlements": [as_settlement(each) for each in fields["settlements"]],
+    }
+
+
+def as_settlement(entry: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if entry is None else {name: entry.get(name) for name in ("value", "replica", "n", "stamp")}
 
 
 class Marks(dict[str, tuple[int, str]]):

@@ -108,15 +108,16 @@ class Reference:
                 else {"n": outcome["n"], "outcome": kind, "version": 0, "code": f"group_{kind}"}
                 for outcome in outcomes
             ]
-            if kind == "conflict":  # nothing of it is applied; what it asks is asked, and keeps both sides
-                for change, (_, asked) in zip(unit, results, strict=True):
-                    about = (change["type"], change["id"])
-                    if asked.get("asks") and about in self.resources:
-                        news = dict.fromkeys(asked["asks"], "asked")
-                        version = self.write(change, asked, self.resources[about], news, [each["n"] for each in unit])
-                        for outcome in outcomes:
-                            if outcome["n"] == change["n"]:
-                                outcome["version"] = version
+            if kind == "conflict":  # nothing of it is applied; what it failed over is asked, and names the whole group
+                change, asked = next(
+                    (change, made) for change, (o, made) in zip(unit, results, strict=True) if o is culprit
+                )
+                if about in self.resources:
+                    held = {**self.resources[about], "deleted": None}  # update_wins: what is asked about is there
+                    again = held["disputes"] if self.resources[about]["deleted"] else ()
+                    news = dict.fromkeys(again, "again") | dict.fromkeys(asked["asks"], "asked")
+                    version = self.write(change, asked, held, news, [each["n"] for each in unit])
+                    outcomes = [o | {"version": version} if o["n"] == change["n"] else o for o in outcomes]
         for change, outcome in zip(unit, outcomes, strict=True):
             self.settled[replica] = change["n"]
             self.ledger[replica, change["n"]] = (content_of(change), outcome)
