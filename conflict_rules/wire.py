@@ -153,12 +153,14 @@ def _encode_marks(state: State) -> list[JsonValue]:
     by_mark: dict[Mark, list[str]] = {}
     for name, mark in state.marks.items():
         by_mark.setdefault(mark, []).append(name)
-    widest = max(by_mark, key=lambda mark: (len(by_mark[mark]), mark.version, mark.stamp), default=None)
+    # In one order, so that equal states are equal bytes.
+    in_order = sorted(by_mark, key=lambda mark: (mark.version, mark.stamp))
+    widest = max(in_order, key=lambda mark: len(by_mark[mark]), default=None)
     marks: list[JsonValue] = []
-    for mark, names in sorted(by_mark.items(), key=lambda item: (item[0].version, item[0].stamp)):
+    for mark in in_order:
         entry = _encode_mark(mark)
         if mark != widest:
-            entry.append(sorted(names))
+            entry.append(sorted(by_mark[mark]))
         marks.append(entry)
     return marks
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 PUSH, PUSHED, PULL, PULLED, PROBLEM = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 
-REFUSING_CALLS = {"InvalidValue": 0, "InvalidName": 0, "_rejected": 0, "MalformedChange": 1, "_problem": 1}
+REFUSING_CALLS = {"InvalidValue": 0, "InvalidName": 0, "rejected": 0, "MalformedChange": 1, "_problem": 1}
 """Functions that take a code, and where among their arguments."""
 MADE_UP = {"invalid_base", "invalid_schema", "group_rejected", "group_overruled", "vetoed"}
 """Codes that the source puts together from parts, and the one that an author gets who names none."""

@@ -18,7 +18,7 @@ FOUND = collect(ROOT, ("conflict_rules", "client_sdk", "syncd"))
 
 COMMAND_LINE = {"CommandError", "SettingsError"}
 LINES = {"BadLine", "_refuse"}
-CHANGES = {"InvalidValue", "InvalidName", "MalformedChange", "Outcome", "Veto", "_rejected"}
+CHANGES = {"InvalidValue", "InvalidName", "MalformedChange", "Outcome", "Veto", "rejected"}
 REQUESTS = {"_problem", *errors.__all__} - COMMAND_LINE
 SDK = set(client_sdk.errors.__all__)
 
