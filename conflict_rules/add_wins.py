@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
+from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
@@ -41,7 +42,18 @@ class AddWins:
 
     name = "set"
     asks = False
+    replaced_in_sight = False
     algebra = Algebra(commutative=True, associative=True, idempotent=True)
+    guide = Guide(
+        good_for="Tags, reactions, who is coming: elements that several people add and remove.",
+        offers='An edit, `{"add": […], "remove": […]}`, either of which may be missing, each of at most 1000 texts, '
+        "numbers or booleans; the removal comes first. A create or a restore may bring the plain list.",
+        example={"add": ["a"]},
+        in_sight="Elements come and go as it says.",
+        concurrently="All edits count. A removal takes away only the additions that its author had seen: where one "
+        "person removes what another adds again, it stays.",
+        codes=("invalid_set_edit",),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""

@@ -31,4 +31,4 @@ def _same_fact(state: State, change: Change) -> bool:
     return all(name in state.fields and same_value(state.fields[name], value) for name, value in change.fields.items())
 
 
-APPEND = register_rule(AppendRule("append", LATER_STAMP))
+APPEND = register_rule(AppendRule("append", LATER_STAMP, good_for="Events, messages: facts that are only ever added."))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
+from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
@@ -21,7 +22,18 @@ class Adds:
 
     name = "counter"
     asks = False
+    replaced_in_sight = False
     algebra = Algebra(commutative=True, associative=True, idempotent=False)
+    guide = Guide(
+        good_for="Likes, votes, stocks: what several people add to at once.",
+        offers='An increment, `{"increment": k}`, k a whole number within ±(2^53-1); a create or a restore may bring '
+        "the plain number.",
+        example={"increment": 1},
+        in_sight="It is added.",
+        concurrently="It is added: neither base nor stamp matter, and none is lost. A repeat is known by its number "
+        "(law 3), not by the rule.",
+        codes=("invalid_increment", "counter_out_of_range"),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
+from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.state import Mark
@@ -17,7 +18,16 @@ class Greatest:
 
     name = "max"
     asks = False
+    replaced_in_sight = False
     algebra = Algebra(commutative=True, associative=True, idempotent=True)
+    guide = Guide(
+        good_for="Best times, clocks, read marks: what only ever rises.",
+        offers="A number, or a text (compared by code point); of one kind for ever.",
+        example=7,
+        in_sight="It takes the field if it is greater; having seen a greater value changes nothing.",
+        concurrently="The greater value stands.",
+        codes=("a_greater_value_stands",),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""
@@ -47,6 +57,14 @@ class Least(Greatest):
     """The other way round."""
 
     name = "min"
+    guide = Guide(
+        good_for="Lowest prices, earliest dates: what only ever falls.",
+        offers="A number, or a text (compared by code point); of one kind for ever.",
+        example=7,
+        in_sight="It takes the field if it is less; having seen a lesser value changes nothing.",
+        concurrently="The lesser value stands.",
+        codes=("a_lesser_value_stands",),
+    )
 
     def _beats(self, offered: JsonValue, held: JsonValue) -> bool:
         return bool(offered < held)  # type: ignore[operator]  # of one kind, number or text

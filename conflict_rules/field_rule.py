@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.change import Change, Op
+from conflict_rules.guide import Guide
 from conflict_rules.stamp import Stamp
 from conflict_rules.state import Mark
 from conflict_rules.values import JsonValue, same_value
@@ -91,6 +92,16 @@ class FieldRule(Protocol):
     @property
     def asks(self) -> bool:
         """Whether it may ask a person; then changes say what they were made over (`Change.was`)."""
+        ...
+
+    @property
+    def replaced_in_sight(self) -> bool:
+        """Whether an edit by somebody who has seen the value takes its place (law 2), rather than joining it."""
+        ...
+
+    @property
+    def guide(self) -> Guide:
+        """What it says of itself to whoever chooses among rules."""
         ...
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:

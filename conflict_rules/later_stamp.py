@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Held, Offer, Settled, overwrite, same_or_lost
+from conflict_rules.guide import Guide
 from conflict_rules.values import JsonValue
 
 __all__ = ["LATER_STAMP", "LaterStamp"]
@@ -14,7 +15,16 @@ class LaterStamp:
 
     name = "lww"
     asks = False
+    replaced_in_sight = True
     algebra = Algebra(commutative=True, associative=True, idempotent=True)
+    guide = Guide(
+        good_for="Names, texts, settings: whatever one person at a time sets as a whole.",
+        offers="Any JSON value.",
+        example="Ada",
+        in_sight="It takes the field, whatever its author's clock says (law 2).",
+        concurrently="The later stamp stands; the other value is kept in the history.",
+        codes=("later_change_stands",),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""

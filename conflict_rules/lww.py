@@ -13,4 +13,6 @@ from conflict_rules.rule import register_rule
 
 __all__ = ["LWW"]
 
-LWW = register_rule(RecordRule("lww", LATER_STAMP, whole_record=True))
+LWW = register_rule(
+    RecordRule("lww", LATER_STAMP, whole_record=True, good_for="Profiles, and whatever is only right as a whole.")
+)

@@ -12,6 +12,7 @@ from conflict_rules.algebra import Algebra
 from conflict_rules.change import Op
 from conflict_rules.dispute import Dispute, conflict_id, dispute_of
 from conflict_rules.field_rule import Fate, Held, Offer, Settled, overwrite, same_or_lost
+from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.values import InvalidValue, JsonValue, same_value
@@ -53,7 +54,19 @@ class Asks:
 
     name = "manual"
     asks = True
+    replaced_in_sight = True
     algebra = Algebra(commutative=False, associative=False, idempotent=True, arbitrated=True)
+    guide = Guide(
+        good_for="Scores of games, results, prices: where a wrong value is worse than a question.",
+        offers="Any JSON value; `was` may say what the person was shown in the field.",
+        example="2-1",
+        in_sight="It takes the field. If the field is in dispute, it settles the dispute where its author had seen "
+        "that too, unless it repeats the accepted value: a record written back as a whole chooses nothing (law 8).",
+        concurrently="A value that differs opens a conflict, or joins it: the first to arrive is the accepted one "
+        "until somebody chooses, and every other one is a candidate. An op `settle` that names the conflict chooses; "
+        "of two settlements that have not seen each other the later stamp stands, and both are told.",
+        codes=("values_differ", "settled_otherwise", "no_such_conflict"),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""

@@ -11,4 +11,6 @@ from conflict_rules.rule import register_rule
 
 __all__ = ["MERGE"]
 
-MERGE = register_rule(RecordRule("merge", LATER_STAMP))
+MERGE = register_rule(
+    RecordRule("merge", LATER_STAMP, good_for="Preferences, plans, most things: different fields combine.")
+)

@@ -8,6 +8,7 @@ from typing import Final
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
+from conflict_rules.guide import Guide
 from conflict_rules.manual import Asks, ask
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
@@ -35,6 +36,17 @@ ARBITRATED: Final = Algebra(commutative=False, associative=False, idempotent=Fal
 
 class Own(Asks):
     """Asked only where the values differ and neither has seen the other; in sight an edit is an edit."""
+
+    guide = Guide(
+        good_for="Whatever no other rule says.",
+        offers="Any JSON value; `was` may say what the person was shown in the field.",
+        example="Ada",
+        in_sight="It takes the field; the function is not asked.",
+        concurrently="The function `(base, mine, theirs)` gets what the person was shown (`None` if that was not "
+        "told), the arriving and the held value, and returns the one to hold; or `rules.ASK`, and the field is "
+        "in conflict as under `manual`. It is pure: the server and every device run it.",
+        codes=("rule_chose_the_other",),
+    )
 
     def __init__(self, name: str, function: MergeFunction, algebra: Algebra) -> None:
         self.name = name

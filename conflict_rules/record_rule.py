@@ -24,8 +24,8 @@ _KEPT: Final = "; this one is kept in the history"
 class RecordRule:
     """A rule for a whole resource: what every field does, unless it has a rule of its own.
 
-    `whole_record`: an update carries every field its replica knows, rather than only what the person touched.
-    `deletes`: what becomes of a delete and an edit that have not seen each other.
+    `good_for`: for what a type chooses it. `whole_record`: an update carries every field its replica knows, rather
+    than only what the person touched. `deletes`: what becomes of a delete and an edit that have not seen each other.
     """
 
     name: str
@@ -33,6 +33,7 @@ class RecordRule:
     fields: Mapping[str, FieldRule] = field(default_factory=dict)
     whole_record: bool = False
     deletes: Deletes = Deletes.DELETE_WINS
+    good_for: str = ""
 
     @property
     def algebra(self) -> Algebra:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Held, Offer, Settled, overwrite, same_or_lost
+from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.values import JsonValue
@@ -16,7 +17,17 @@ class FirstCommitted:
 
     name = "server_wins"
     asks = False
+    replaced_in_sight = True
     algebra = Algebra(commutative=False, associative=False, idempotent=True, arbitrated=True)
+    guide = Guide(
+        good_for="Places, bookings, availability: what must not be decided by somebody who has not seen it.",
+        offers="Any JSON value.",
+        example="free",
+        in_sight="It takes the field.",
+        concurrently="What the server holds stands, whatever the stamps say; the reply shows it, and the person "
+        "decides anew.",
+        codes=("stale_base",),
+    )
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""
