@@ -1,4 +1,4 @@
-"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`; more in cli_look.py and cli_data.py.
+"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`; more in cli_look.py, cli_data.py, cli_quarantine.py.
 
 Exit codes: 0, all went well; 1, it could not be done or a check failed; 2, wrong usage, settings or app.
 Everything heavy is imported inside of the commands, so that `syncd --help` is quick.
@@ -18,6 +18,7 @@ import typer
 from syncd import __version__
 from syncd.cli_data import data
 from syncd.cli_look import look
+from syncd.cli_quarantine import quarantine
 from syncd.cli_shared import FAILED, DatabaseOption, JsonOption, errors_as_exit_codes, settings_from
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ cli = typer.Typer(
 
 cli.add_typer(look)
 cli.add_typer(data)
+cli.add_typer(quarantine, name="quarantine", rich_help_panel="Data")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command line for those who want to know: `tail`, `status`, `doctor`.
+"""The command line for those who want to know: `tail`, `status`, `explain`, `doctor`.
 
 Only declared here; what they do is in syncd/commands, which is imported when one of them runs.
 """
@@ -99,6 +99,50 @@ def status(
             not_both(database)
             raise typer.Exit(asyncio.run(status_of_server(url_of(url), token, output)))
         raise typer.Exit(status_of_database(database_of(database), output, top=top, rejected=rejected))
+
+
+@look.command(
+    rich_help_panel="Look",
+    epilog="""
+[bold]Examples[/bold]
+
+Why does this event say minute 47? From a file, in use or not, under the rules of its app:
+
+  [cyan]syncd explain event 0193a6c0-f2e1 --field minute --database club.db --app syncd.apps.grassroots:app[/cyan]
+
+Everything about it, from a running server:
+
+  [cyan]syncd explain event 0193a6c0-f2e1 --url http://127.0.0.1:8000[/cyan]
+
+Exit codes: 0 explained; 1 nothing was ever sent about it, or the file or server cannot be asked; 2 there is no
+database, or wrong usage, settings or app.
+""",
+)
+def explain(
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="The type, such as event.", show_default=False)],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of the resource.", show_default=False)],
+    field: Annotated[str | None, typer.Option(help="This field only.", show_default=False)] = None,
+    database: DatabaseOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    app: Annotated[
+        str | None,
+        typer.Option(help="The app whose rules held, as package.module:name; a server knows its own."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell why a resource says what it says: which change set each value, and why the others did not."""
+    with errors_as_exit_codes(as_json):
+        from syncd.app import load_app
+        from syncd.commands.explain import explain_in_file, explain_on_server
+        from syncd.commands.output import Output
+
+        output, key = Output(as_json=as_json), (type_, id_)
+        if url is not None:
+            not_both(database)
+            raise typer.Exit(asyncio.run(explain_on_server(url_of(url), token, key, field, output)))
+        known = None if app is None else load_app(app)
+        raise typer.Exit(explain_in_file(database_of(database), key, field, known, output))
 
 
 @look.command(

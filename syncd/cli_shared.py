@@ -22,6 +22,7 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "WRONG",
+    "AppOption",
     "DatabaseOption",
     "JsonOption",
     "TokenOption",
@@ -38,6 +39,10 @@ WRONG: Final = 2
 INTERRUPTED: Final = 130
 """128 and the number of SIGINT, as shells have it."""
 
+AppOption = Annotated[
+    str | None,
+    typer.Option(help="The app that says which rules hold, as package.module:name.", show_default="rule merge"),
+]
 DatabaseOption = Annotated[
     Path | None,
     typer.Option("--database", "-d", help="The SQLite file (SYNCD_DATABASE; ./syncd.db).", show_default=False),

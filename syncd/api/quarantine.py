@@ -30,7 +30,7 @@ class QuarantineRoutes:
         return answer(
             request,
             {
-                "changes": [{**entry.as_dict(), "change": dict(entry.sent)} for entry in waiting.entries],
+                "changes": [entry.as_waiting() for entry in waiting.entries],
                 "next": waiting.next,
                 "totals": [asdict(total) for total in waiting.totals],
             },

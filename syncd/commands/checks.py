@@ -22,6 +22,7 @@ from syncd.commands.output import Progress
 from syncd.commands.remote import RemoteServer
 from syncd.store.migrate import REVISIONS, head_revision
 from syncd.store.protocol import StateRow
+from syncd.store.quarantine_file import quarantine_file
 from syncd.store.sqlite_checks import (
     journal_mode,
     quick_check,
@@ -176,6 +177,20 @@ def check_outboxes(database: Database) -> Finding:
     )
 
 
+def check_quarantine(database: Database) -> Finding:
+    """Rejected changes that wait for somebody; a full quarantine exports its oldest, and then somebody should look."""
+    counts = read_counts(database.connection)
+    file = quarantine_file(database.path)
+    look = f"syncd quarantine list --database {database.path}"
+    if counts.exported:
+        message = f"The quarantine had no room for {counted(counts.exported, 'change')}; "
+        message += f"they are in {file}." if file.exists() else f"the file {file} that held them is gone."
+        return Finding("quarantine", Level.WARNING, message, look)
+    if counts.quarantined:
+        return _ok("quarantine", f"{counted(counts.quarantined, 'rejected change')} in the quarantine: {look}")
+    return _ok("quarantine", "The quarantine is empty.")
+
+
 def check_versions(database: Database) -> Finding:
     """Whether each scope stands where its newest state does."""
     faults = read_version_faults(database.connection)
@@ -256,6 +271,7 @@ CHECKS: Final[Mapping[str, Callable[[Database], Finding]]] = {
     "clock": check_clock,
     "devices": check_devices,
     "outboxes": check_outboxes,
+    "quarantine": check_quarantine,
     "versions": check_versions,
     "numbers": check_numbers,
     "digests": check_digests,

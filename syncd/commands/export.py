@@ -19,7 +19,7 @@ from syncd.errors import CommandError
 from syncd.store.sqlite_export import count_states, iterate_scope, scope_names
 from syncd.store.sqlite_readonly import Moment, one_moment
 
-__all__ = ["export_database"]
+__all__ = ["export_database", "opened", "target_name"]
 
 
 def export_database(
@@ -33,14 +33,14 @@ def export_database(
     database = current_database(database)
     with one_moment(database) as connection, output.progress("Exporting") as progress:
         names = _chosen(scope_names(connection), scopes, database)
-        with _opened(target, overwrite=overwrite) as file:
+        with opened(target, overwrite=overwrite) as file:
             resources, gone = _write(connection, names, file, deleted=deleted, progress=progress)
     facts = {"scopes": len(names), "resources": resources, "deleted": gone}
     if target != "-":
         output.fact("exported", file=str(Path(target).absolute()), **facts)
     also = f" and {counted(gone, 'deleted one')}" if gone else ""
     output.note(
-        f"Exported {counted(resources, 'resource')}{also} of {counted(len(names), 'scope')} to {_name(target)}."
+        f"Exported {counted(resources, 'resource')}{also} of {counted(len(names), 'scope')} to {target_name(target)}."
     )
     return 0
 
@@ -78,7 +78,7 @@ def _chosen(there: Sequence[str], wanted: Sequence[str], database: Path) -> Sequ
 
 
 @contextmanager
-def _opened(target: str, *, overwrite: bool) -> Iterator[IO[bytes]]:
+def opened(target: str, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """The file to write to; it gets its name when it is complete, so that half an export is never taken for one."""
     if target == "-":
         yield sys.stdout.buffer
@@ -106,5 +106,6 @@ def _opened(target: str, *, overwrite: bool) -> Iterator[IO[bytes]]:
         ) from failure
 
 
-def _name(target: str) -> str:
+def target_name(target: str) -> str:
+    """For people."""
     return "standard output" if target == "-" else target

@@ -16,9 +16,10 @@ from client_sdk.messages import Page
 from client_sdk.transport import Transport
 from syncd.errors import CommandError, SettingsError
 
-__all__ = ["RemoteServer", "base_url", "look_at", "next_page", "transport_failure", "unreachable"]
+__all__ = ["RemoteServer", "ask", "base_url", "look_at", "next_page", "transport_failure", "unreachable"]
 
 _TIMEOUT_S: Final = 10.0
+_ASK_TIMEOUT_S: Final = 120.0
 _PAGE_BYTES: Final = 1024 * 1024
 _NEEDED_LIMITS: Final = {"max_changes": 1, "max_body_bytes": 64 * 1024}
 """Of a server that does not tell them."""
@@ -81,6 +82,47 @@ async def look_at(url: str, token: str | None) -> RemoteServer:
         )
     except (LookupError, TypeError, ValueError, AttributeError) as odd:
         raise _not_syncd(url) from odd
+
+
+async def ask(
+    url: str,
+    token: str | None,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: object = None,
+) -> Mapping[str, Any]:
+    """One request, and the object that answers it.
+
+    Raises `CommandError` if nobody answers, it is no syncd, or the server refuses; its own sentence and hint then.
+    """
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        async with (
+            aiohttp.ClientSession(
+                base_url=base_url(url) + "/", timeout=aiohttp.ClientTimeout(total=_ASK_TIMEOUT_S), headers=headers
+            ) as session,
+            session.request(method, path, params=query, json=body) as response,
+        ):
+            status, text = response.status, await response.read()
+    except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+        raise unreachable(url, failure) from failure
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise _not_syncd(url) from None
+    if not isinstance(value, dict):
+        raise _not_syncd(url)
+    if status == 401:
+        raise _denied(url)
+    if status != 200:
+        raise CommandError(
+            f"The server at {url} refuses: {value.get('detail', 'it gives no reason')}",
+            hint=str(value.get("hint", "Is it as new as this syncd? Look into its log.")),
+            code="unreachable",
+        )
+    return value
 
 
 async def next_page(transport: Transport, replica: str, scope: str, cursor: str | None) -> Page:

@@ -17,6 +17,7 @@ from syncd.commands.figures import age_text, counted, duration_text, printable, 
 from syncd.commands.output import Output
 from syncd.commands.remote import RemoteServer, look_at
 from syncd.store.migrate import head_revision
+from syncd.store.quarantine_file import quarantine_file
 from syncd.store.sqlite_in_use import InUse, in_use
 from syncd.store.sqlite_readonly import one_moment
 from syncd.store.sqlite_summary import (
@@ -42,6 +43,7 @@ class _Status:
     file_bytes: int
     log_bytes: int
     user: InUse | None
+    quarantine_file: Path | None
     counts: Counts
     scopes: list[ScopeSummary]
     replicas: list[ReplicaSummary]
@@ -75,12 +77,14 @@ def _read(database: Path, top: int, rejected: int) -> _Status:
     database = current_database(database)
     with one_moment(database) as connection:
         log = Path(f"{database}-wal")
+        exported = quarantine_file(database)
         return _Status(
             database,
             head_revision(),
             database.stat().st_size,
             log.stat().st_size if log.exists() else 0,
             in_use(database),
+            exported if exported.exists() else None,
             read_counts(connection),
             list(read_scopes(connection, top)),
             list(read_replicas(connection, top)),
@@ -96,6 +100,7 @@ def _facts(status: _Status) -> dict[str, object]:
         "log_bytes": status.log_bytes,
         "in_use": status.user is not None,
         "pid": None if status.user is None else status.user.pid,
+        "quarantine_file": None if status.quarantine_file is None else str(status.quarantine_file),
         "incarnation": status.counts.incarnation,
         "counts": {name: value for name, value in asdict(status.counts).items() if name != "incarnation"},
         "scopes": [asdict(scope) for scope in status.scopes],
@@ -120,6 +125,7 @@ def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
         f"in {counted(counts.scopes, 'scope')}",
         "changes": f"{counts.changes:,} settled, {counts.rejected:,} of them rejected, "
         f"the last {age_text(counts.last_change_at_ms, now_ms)}",
+        "quarantine": _quarantine(status),
         "replicas": f"{counts.replicas:,}",
     }
     parts: list[RenderableType] = [_grid(facts)]
@@ -129,6 +135,15 @@ def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
         parts.append(_replicas_table(status, now_ms))
     parts.extend(_rejected_line(change, now_ms) for change in status.rejected)
     return parts
+
+
+def _quarantine(status: _Status) -> str:
+    counts = status.counts
+    waiting = f"{counted(counts.quarantined, 'change')}, {size_text(counts.quarantined_bytes)}"
+    if not counts.exported:
+        return f"{waiting}: syncd quarantine list" if counts.quarantined else "empty"
+    where = "a file that is not there any more" if status.quarantine_file is None else str(status.quarantine_file)
+    return f"{waiting}; {counts.exported:,} for which there was no room are in {where}"
 
 
 def _scopes_table(status: _Status) -> Table:

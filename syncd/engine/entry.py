@@ -105,6 +105,10 @@ class Entry:
             told["quarantine"] = self.dealt.value or "waiting"
         return told
 
+    def as_waiting(self) -> dict[str, JsonValue]:
+        """As it goes over the wire from the quarantine: with what was sent, whatever that is."""
+        return {**self.as_dict(), "change": dict(self.sent)}
+
 
 def read_entry(row: LedgerRow) -> Entry:
     """Read a row of the ledger; never raises for what a device has sent."""

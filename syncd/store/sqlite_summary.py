@@ -23,7 +23,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`resources`: that live. `rejected`: of `changes`, the quarantine. `last_change_at_ms`: 0 for none."""
+    """`resources`: that live. `rejected`: of `changes`; `quarantined`: of those, that nobody has dealt with yet, with
+    the bytes that were sent; `exported`: that the quarantine had no room for. `last_change_at_ms`: 0 for none.
+    """
 
     scopes: int
     resources: int
@@ -31,6 +33,9 @@ class Counts:
     replicas: int
     changes: int
     rejected: int
+    quarantined: int
+    quarantined_bytes: int
+    exported: int
     incarnations: int
     incarnation: str
     incarnation_since_ms: int
@@ -83,6 +88,9 @@ _COUNTS = """
         (SELECT count(*) FROM replicas),
         (SELECT count(*) FROM changes),
         (SELECT count(*) FROM changes WHERE kind = 'rejected'),
+        (SELECT count(*) FROM changes WHERE kind = 'rejected' AND dealt = ''),
+        (SELECT coalesce(sum(length(change)), 0) FROM changes WHERE kind = 'rejected' AND dealt = ''),
+        (SELECT count(*) FROM changes WHERE kind = 'rejected' AND dealt = 'exported'),
         (SELECT count(*) FROM incarnations),
         coalesce((SELECT id FROM incarnations ORDER BY no DESC LIMIT 1), ''),
         coalesce((SELECT started_at_ms FROM incarnations ORDER BY no DESC LIMIT 1), 0),

@@ -11,7 +11,7 @@ import pytest
 from tests.commands.conftest import Run
 from tests.commands.make import note, seed
 
-COMMANDS = ["tail", "status", "doctor", "export", "import", "backup", "restore"]
+COMMANDS = ["tail", "status", "explain", "doctor", "export", "import", "backup", "restore"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
