@@ -7,19 +7,18 @@ was sent is kept elsewhere, as it was sent.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from conflict_rules import Change, JsonValue, Op
+from conflict_rules import CONFLICT_TYPE, Change, JsonValue, Op
 from conflict_rules.values import clean_fields, valid_type
 from syncd.app.hooks import Veto
 from syncd.errors import AppError
 
 __all__ = ["Intent", "Upgrade", "UpgradeFailed", "Upgrades"]
 
-_BUILT_IN: Final = frozenset({"conflict"})
+_BUILT_IN: Final = frozenset({CONFLICT_TYPE})
 """Types that syncd declares itself (law 7): no version of an app changes them."""
 
 Fields = Mapping[str, JsonValue]
@@ -101,7 +100,7 @@ class Upgrades:
     def __init__(self, app_name: str, version: int) -> None:
         self._app_name = app_name
         self._version = version
-        self._steps: dict[int, list[_Step]] = defaultdict(list)
+        self._steps: dict[int, list[_Step]] = {}
 
     def add(self, from_version: int, type_name: str | None, function: Upgrade) -> None:
         """Declare one; those of a version run in the order of declaration. Raises `AppError` for what cannot be."""
@@ -120,7 +119,7 @@ class Upgrades:
                 f"the upgrade {name!r} is for the type {type_name!r}, which is no name for a type",
                 hint="Name it as it was called in that version: snake_case of the class.",
             )
-        self._steps[from_version].append(_Step(type_name, function))
+        self._steps.setdefault(from_version, []).append(_Step(type_name, function))
 
     @property
     def oldest(self) -> int:
@@ -144,12 +143,14 @@ class Upgrades:
         )
 
     def lift(self, change: Change) -> Change:
-        """`change` as it reads under the app's version. `change.schema` lies between `oldest` and that.
+        """`change` as it reads under the app's version.
 
-        Raises `Veto` if it has no meaning there, and `UpgradeFailed` if a function fails.
+        Raises `Veto` if it has no meaning there, and `UpgradeFailed` if a function fails, or no upgrades lead there.
         """
         if change.schema == self._version or change.type in _BUILT_IN:
             return change
+        if not self.oldest <= change.schema <= self._version:
+            raise UpgradeFailed(f"no upgrades lead from version {change.schema} to version {self._version}")
         intent = Intent(change.type, change.op.value, change.fields, change.was, change.id, change.scope)
         for version in range(change.schema, self._version):
             # Told apart by the name it had in that version, whatever a function calls it in the next.

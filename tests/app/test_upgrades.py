@@ -206,6 +206,13 @@ class TestWhatCannotBeLifted:
         with pytest.raises(UpgradeFailed, match="makes what cannot be kept"):
             self.lift(lambda change: change.converted("title", lambda _: value))
 
+    @pytest.mark.parametrize("schema", [0, 1, 4])
+    def test_a_version_from_which_nothing_leads_here_is_told(self, schema: int) -> None:
+        club = leading(3, 2)
+        with pytest.raises(UpgradeFailed, match=f"no upgrades lead from version {schema} to version 3"):
+            club.upgrades.lift(change("update", schema=schema))
+        assert club.upgrades.oldest == 2, "asking changes nothing"
+
     def test_neither_is_a_type_that_cannot_be_or_a_delete_with_fields(self) -> None:
         with pytest.raises(UpgradeFailed, match="that cannot be"):
             self.lift(lambda change: change.of_type("No Type"))
