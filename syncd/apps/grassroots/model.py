@@ -79,6 +79,7 @@ class Match(Resource):
 
     `half_minutes`, `extra_half_minutes`: how long the two halves, and those of extra time, are played, without stoppage
     time (45 and 15 by the Laws of the Game, law 7; shorter for the young). `players_per_side`: 11, fewer for the young.
+    `same_goal_minutes`: two phones that log goals so close together are asked whether it is one; see `same_goal.py`.
     """
 
     home_team: Name
@@ -91,6 +92,7 @@ class Match(Resource):
     half_minutes: int = Field(default=45, ge=1, le=50)
     extra_half_minutes: int = Field(default=15, ge=1, le=15)
     players_per_side: int = Field(default=11, ge=1, le=11)
+    same_goal_minutes: int = Field(default=2, ge=0, le=15)
     first_half_started_at: AwareDatetime | None = None
     first_half_ended_at: AwareDatetime | None = None
     second_half_started_at: AwareDatetime | None = None

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from syncd.app import Resources
 from syncd.apps.grassroots.clock import Period, clock_of, periods_of
-from syncd.apps.grassroots.model import Event, Match, app
+from syncd.apps.grassroots.model import Match, app
 from syncd.apps.grassroots.names import match_of, player_name
+from syncd.apps.grassroots.same_goal import counted_events
 from syncd.apps.grassroots.score import score
 from syncd.apps.grassroots.timeline import Lengths, match_order, period_of, timestamp
 
@@ -34,7 +35,7 @@ def match_summary(resources: Resources) -> dict[str, Any]:
     """
     match = match_of(resources)
     lengths = Lengths.of(match)
-    newest_first = sorted(resources.all(Event), key=match_order, reverse=True)
+    newest_first = sorted(counted_events(resources), key=match_order, reverse=True)
     return {
         "match": None if match is None else _headline(match, resources),
         "periods": [] if match is None else [_told(period) for period in periods_of(match)],

@@ -21,6 +21,7 @@ __all__ = [
     "PlayMoment",
     "match_minute",
     "match_order",
+    "minute_played",
     "mm_ss",
     "moment_at",
     "period_of",
@@ -98,6 +99,11 @@ def moment_at(period: int, seconds: int, lengths: Lengths) -> PlayMoment:
 def match_minute(happening: Happening) -> tuple[bool, int, int]:
     """The minute, so that later ones compare as larger: 45+2 is before 46, and the shoot-out after everything."""
     return (happening.period == SHOOT_OUT, _number(happening.minute, 0), _number(happening.added, 0))
+
+
+def minute_played(happening: Happening) -> int:
+    """How many minutes its period and those before had gone on: 45+2 is two after 45, whatever comes next."""
+    return _number(happening.minute, 0) + _number(happening.added, 0)
 
 
 def match_order(happening: Happening) -> tuple[tuple[bool, int, int], int, str]:
