@@ -39,6 +39,9 @@ def _has_news(before: State | None, after: State, name: str) -> bool:
         return was is not None and was.open
     if now is None:
         return False
+    if before is not None and before.deleted is not None:
+        # It is back: what was asked before its delete is asked again, unless this change has chosen.
+        return now.open or was != now
     if was != now:
         return True
     return now.open and before is not None and before.marks[name] != after.marks[name]
@@ -68,6 +71,7 @@ def follow(
     else:
         if was is None or not was.open:
             edit.open(before or after)
+        edit.ask_again()
         if now.version == after.version and field in change.fields:
             edit.widen(group)
         edit.accept(after)
@@ -148,6 +152,11 @@ class _Edit:
         }
         base = self._change.was.get(self._field)
         self.fields.update({"status": "open", "base": base, "candidates": [accepted]})
+
+    def ask_again(self) -> None:
+        """The same candidates: an answer that the dispute has outlived, such as a delete, is put aside."""
+        self.put_aside()
+        self.fields["status"] = "open"
 
     def widen(self, group: Sequence[int]) -> None:
         """One more candidate; a replica's newer one takes the place of its older."""

@@ -298,8 +298,8 @@ class Reference:
         if what == "asked":
             offered = change["fields"][name]
             question = opened(held, name, made, offered, group)
-            if old is not None and old["question"]["status"] == "open":
-                question = widened(old["question"], made, offered, group)
+            if old is not None and name in held["disputes"]:
+                question = widened(reopened(old["question"]), made, offered, group)
             elif old is not None:
                 question = asked_anew(old["question"], question)
         else:
@@ -312,7 +312,7 @@ class Reference:
         if what == "again":
             question = reopened(question)
         if what == "accepted":  # an edit by somebody who knows the value and not the question
-            question = {**question, "accepted": value}
+            question = {**reopened(question), "accepted": value}
         self.put_question(held["scope"], asked, question, made)
 
     def settle_field(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
