@@ -11,6 +11,7 @@ async with Client("http://127.0.0.1:8000", replica="phone.db", scopes=["main"]) 
 from client_sdk.backoff import Timing
 from client_sdk.client import Client
 from client_sdk.collections import Collection, DictCollection
+from client_sdk.conflicts import Conflicts
 from client_sdk.errors import (
     Busy,
     Closed,
@@ -31,6 +32,7 @@ from client_sdk.errors import (
     Unreachable,
     UpgradeRequired,
 )
+from client_sdk.field_edits import Add, Increment, Remove, SetEdit
 from client_sdk.handles import ChangeHandle
 from client_sdk.observers import CollectionChange
 from client_sdk.outbox_file import Imported
@@ -40,18 +42,21 @@ from client_sdk.sync_state import SyncState
 from client_sdk.watch import Watch, WatchDelta
 
 __all__ = [
+    "Add",
     "Busy",
     "ChangeHandle",
     "Client",
     "Closed",
     "Collection",
     "CollectionChange",
+    "Conflicts",
     "Denied",
     "DictCollection",
     "FileInUse",
     "FileTooNew",
     "FileUnusable",
     "Imported",
+    "Increment",
     "LocalFileError",
     "NoServer",
     "NotHere",
@@ -59,7 +64,9 @@ __all__ = [
     "Phase",
     "Progress",
     "Refused",
+    "Remove",
     "ServerOutdated",
+    "SetEdit",
     "Status",
     "SyncError",
     "SyncState",

@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from client_sdk import client as asynchronous
-from client_sdk import collections, handles, watch
+from client_sdk import collections, conflicts, handles, watch
 from client_sdk.portal import Calls, Facade, Portal, Reads, Waits
 from client_sdk.watch import WatchDelta
 from syncd.app import Resource
 
-__all__ = ["ChangeHandle", "Client", "Collection", "DictCollection", "Watch"]
+__all__ = ["ChangeHandle", "Client", "Collection", "Conflicts", "DictCollection", "Watch"]
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Resource)
@@ -86,6 +86,7 @@ class _Makes(Waits[P, ChangeHandle]):
 
 class _Collection(Facade):
     delete = _Makes(collections.DictCollection.delete)
+    restore = _Makes(collections.DictCollection.restore)
     update = _Makes(collections.DictCollection.update)
 
 
@@ -107,6 +108,17 @@ class DictCollection(_Collection):
     all = Waits(collections.DictCollection.all)
     count = Waits(collections.DictCollection.count)
     on_change = Calls(collections.DictCollection.on_change)
+
+
+class Conflicts(Facade):
+    """What waits for somebody's answer; see `client_sdk.Conflicts`."""
+
+    all = Waits(conflicts.Conflicts.all)
+    get = Waits(conflicts.Conflicts.get)
+    settle = _Makes(conflicts.Conflicts.settle)
+    reopen = _Makes(conflicts.Conflicts.reopen)
+    on_open = Calls(conflicts.Conflicts.on_open)
+    on_change = Calls(conflicts.Conflicts.on_change)
 
 
 def _same_arguments(
@@ -173,6 +185,11 @@ class Client(Facade):
     def change(self, n: int, replica_id: str | None = None) -> ChangeHandle:
         """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
         return ChangeHandle(self._portal, self._portal.wait(lambda: self._inner.change(n, replica_id)))
+
+    @property
+    def conflicts(self) -> Conflicts:
+        """What waits for somebody's answer, and answering it."""
+        return Conflicts(self._portal, self._inner.conflicts)
 
     replica_id = Reads(asynchronous.Client.replica_id)
     scopes = Reads(asynchronous.Client.scopes)

@@ -15,6 +15,7 @@ from typing import Self, TypeVar, overload
 from client_sdk.backoff import Timing
 from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
+from client_sdk.conflicts import Conflicts
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
 from client_sdk.encoding import Encoding
@@ -149,6 +150,11 @@ class Client:
         if isinstance(type_, str):
             return DictCollection(replica, replica.type(type_).name, scope, self._handle, self._group.get)
         return TypedCollection(replica, self._app.type_of(type_).name, type_, self._handle, self._group.get)
+
+    @property
+    def conflicts(self) -> Conflicts:
+        """What waits for somebody's answer, and answering it."""
+        return Conflicts(self._opened, self._handle, self._group.get)
 
     async def view(self, name: str, scope: str) -> JsonValue:
         """What the app's view says of this scope, as it is shown here; raises `Unfit` if there is no such view."""

@@ -39,9 +39,17 @@ class _Base:
     async def update(self, resource_id: str, /, **fields: Any) -> ChangeHandle:
         """Set fields of a resource that is here; the others stay. One local commit.
 
+        A counter is told an `Increment`, a set what to `Add` and to `Remove`.
         Raises `NotHere`, or `conflict_rules.InvalidValue` before anything is queued.
         """
         return self._to_handle(await self._edits.update(self._type, resource_id, fields, self._group()))
+
+    async def restore(self, resource_id: str, /, **fields: Any) -> ChangeHandle:
+        """Bring back a deleted resource as it was last known here, with these fields laid over that. One local commit.
+
+        Raises `NotHere` if it was never here, or what it held is no longer known; `Unfit` if it is not deleted.
+        """
+        return self._to_handle(await self._edits.restore(self._type, resource_id, fields, self._group()))
 
     async def _put(self, resource_id: str, scope: str | None, fields: Mapping[str, JsonValue]) -> ChangeHandle:
         return self._to_handle(await self._edits.put(self._type, resource_id, scope, fields, self._group()))
@@ -81,6 +89,7 @@ class Collection(_Base, Generic[R]):
     async def put(self, resource: R) -> ChangeHandle:
         """Create it, or set the fields in which it differs from the one that is here. One local commit.
 
+        A counter gets the difference, a set what is new and what is gone.
         Raises `conflict_rules.InvalidValue` before anything is queued, and `NotHere` if it was deleted.
         """
         return await self._put(resource.id, None, resource.to_fields())
@@ -132,6 +141,7 @@ class DictCollection(_Base):
     async def put(self, resource: Mapping[str, JsonValue]) -> ChangeHandle:
         """Create it, under its "id" or a new one, or set the fields in which it differs. One local commit.
 
+        A counter gets the difference, a set what is new and what is gone.
         Raises `conflict_rules.InvalidValue` before anything is queued, and `NotHere` if it was deleted.
         """
         fields = dict(resource)

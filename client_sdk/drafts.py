@@ -23,10 +23,26 @@ class Draft:
     base: int
     fields: Mapping[str, JsonValue]
     entry: Entry | None = None
+    was: Mapping[str, JsonValue] = field(default_factory=dict)
+    conflict: str | None = None
 
     def change(self, replica: str, n: int, stamp: Stamp, group: str | None, schema: int) -> Change:
         """The change that it becomes."""
-        return Change(replica, n, self.scope, self.type, self.id, self.op, stamp, self.base, self.fields, group, schema)
+        return Change(
+            replica,
+            n,
+            self.scope,
+            self.type,
+            self.id,
+            self.op,
+            stamp,
+            self.base,
+            self.fields,
+            group,
+            schema,
+            self.was,
+            self.conflict,
+        )
 
 
 @dataclass(slots=True)

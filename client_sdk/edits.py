@@ -5,18 +5,18 @@ Works the same with and without a network. Law 1: the base of each is the versio
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.errors import NotHere, Unfit
+from client_sdk.field_edits import as_edits, differences, was_shown, whole_record
 from client_sdk.messages import Limits
 from client_sdk.observers import changed_pairs
-from client_sdk.outbox import Entry
-from client_sdk.rebase import Pending, base_of
+from client_sdk.outbox import Entry, ResourceKey
+from client_sdk.rebase import ABOVE_ALL, Pending, base_of
 from client_sdk.replica import Replica
-from conflict_rules import InvalidValue, Op, State
+from conflict_rules import CONFLICT_TYPE, InvalidValue, Kind, Op, Stamp, State, apply_change
 from conflict_rules.values import JsonValue, clean_fields, valid_id, valid_scope
 from syncd.app import ResourceType
 
@@ -49,13 +49,15 @@ class Edits:
         async def draft() -> Draft:
             confirmed, pending, shown = await self._replica.look((type_name, resource_id), group)
             if shown is not None and shown.deleted is not None:
-                raise NotHere(f"the {type_name} {resource_id!r} was deleted; put it under a new id")
+                raise NotHere(
+                    f"the {type_name} {resource_id!r} was deleted; bring it back with restore, or put it under a new id"
+                )
             if shown is not None:
                 if scope is not None and scope != shown.scope:
                     raise InvalidValue(
                         "scope_is_for_life", "scope", f"scope: this {type_name} lives in {shown.scope!r} for life"
                     )
-                changed = {name: value for name, value in fields.items() if not _holds(shown, name, value)}
+                changed = differences(resource_type.rule, shown, fields)
                 return self._update(resource_type, resource_id, changed, confirmed, pending, shown)
             home = scope or resource_type.scope_of(resource_id, fields)
             if home is None or not valid_scope(home):
@@ -63,7 +65,10 @@ class Edits:
                     "missing_scope", "scope", f"scope: where this {type_name} belongs cannot be told; name a scope"
                 )
             resource_type.check_create(resource_id, home, fields)
-            return Draft(home, type_name, resource_id, Op.CREATE, 0, fields)
+            # Law 1: the version of the scope that is shown, in which there is no such resource.
+            here = self._replica.scopes.get(home)
+            base = 0 if here is None else here.version
+            return self._checked(Draft(home, type_name, resource_id, Op.CREATE, base, fields), resource_type, None)
 
         return await self._make(draft, group)
 
@@ -72,7 +77,7 @@ class Edits:
     ) -> Draft:
         """Set fields of a resource that is shown; raises `NotHere` or `InvalidValue` before anything is queued."""
         resource_type = self._replica.type(type_name)
-        fields = clean_fields(dict(raw))
+        fields = clean_fields(as_edits(raw))
 
         async def draft() -> Draft:
             confirmed, pending, shown = await self._replica.look((type_name, resource_id), group)
@@ -89,6 +94,73 @@ class Edits:
             living = _living(shown, type_name, resource_id)
             base = base_of(confirmed, pending, living, None)
             return Draft(living.scope, type_name, resource_id, Op.DELETE, base, {})
+
+        return await self._make(draft, group)
+
+    async def restore(
+        self, type_name: str, resource_id: str, raw: Mapping[str, JsonValue], group: GroupDraft | None
+    ) -> Draft:
+        """Bring back a resource that was deleted, as it was last known here, with the fields of `raw` laid over that.
+
+        Raises `NotHere` if it was never here, or nothing is known of what it held; `Unfit` if it is not deleted.
+        """
+        resource_type = self._replica.type(type_name)
+        key, given = (type_name, resource_id), clean_fields(as_edits(raw))
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look(key, group)
+            if shown is None:
+                raise NotHere(f"there is no {type_name} {resource_id!r} in this replica")
+            if shown.deleted is None:
+                raise Unfit(f"the {type_name} {resource_id!r} is not deleted")
+            base = base_of(confirmed, pending, shown, None)
+            restored = Draft(shown.scope, type_name, resource_id, Op.RESTORE, base, given)
+            if shown.fields:
+                # The tombstone keeps them, here and on the server: told again, a counter would count them twice.
+                resource_type.check_update(shown.scope, given)
+                return self._checked(restored, resource_type, shown)
+            last = await self._replica.last_fields(key, confirmed, pending)
+            if not last and not given:
+                raise NotHere(
+                    f"what the {type_name} {resource_id!r} held is not known here any more; say what it is to hold"
+                )
+            restored.fields = {**last, **given}
+            resource_type.check_create(resource_id, shown.scope, restored.fields)
+            return self._checked(restored, resource_type, shown)
+
+        return await self._make(draft, group)
+
+    async def settle_field(
+        self, about: ResourceKey, conflict_id: str, field: str, value: JsonValue, group: GroupDraft | None
+    ) -> Draft:
+        """Choose the value of a field in dispute; raises `NotHere` or `InvalidValue` before anything is queued."""
+        resource_type = self._replica.type(about[0])
+        fields = clean_fields({field: value})
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look(about, group)
+            living = _living(shown, *about)
+            resource_type.check_update(living.scope, fields)
+            base = base_of(confirmed, pending, living, fields)
+            settled = Draft(living.scope, *about, Op.SETTLE, base, fields, conflict=conflict_id)
+            return self._checked(settled, resource_type, living)
+
+        return await self._make(draft, group)
+
+    async def settle_conflict(
+        self, conflict_id: str, fields: Mapping[str, JsonValue], group: GroupDraft | None
+    ) -> Draft:
+        """Answer a hook's question, or open a conflict again; raises `NotHere` or `InvalidValue`."""
+        resource_type = self._replica.type(CONFLICT_TYPE)
+
+        async def draft() -> Draft:
+            confirmed, pending, shown = await self._replica.look((CONFLICT_TYPE, conflict_id), group)
+            living = _living(shown, CONFLICT_TYPE, conflict_id)
+            base = base_of(confirmed, pending, living, None)
+            settled = Draft(
+                living.scope, CONFLICT_TYPE, conflict_id, Op.SETTLE, base, clean_fields(fields), conflict=conflict_id
+            )
+            return self._checked(settled, resource_type, living)
 
         return await self._make(draft, group)
 
@@ -117,10 +189,21 @@ class Edits:
         shown: State,
     ) -> Draft:
         resource_type.check_update(shown.scope, fields)
-        if resource_type.rule.whole_record:
-            fields = {**shown.fields, **fields}
+        was = was_shown(resource_type.rule, shown, fields)
+        fields = whole_record(resource_type.rule, shown, fields)
         base = base_of(confirmed, pending, shown, fields)
-        return Draft(shown.scope, resource_type.name, resource_id, Op.UPDATE, base, fields)
+        updated = Draft(shown.scope, resource_type.name, resource_id, Op.UPDATE, base, fields, was=was)
+        return self._checked(updated, resource_type, shown)
+
+    def _checked(self, draft: Draft, resource_type: ResourceType, shown: State | None) -> Draft:
+        """`draft`, if its rule takes it over what is shown; raises `InvalidValue` with what the server would say."""
+        replica = self._replica
+        last = replica.clock.last or Stamp(replica.clock.now_ms(), 0, replica.id)
+        change = draft.change(replica.id, replica.row.next_n, last.next(replica.id), None, replica.app.version)
+        outcome = apply_change(resource_type.rule, shown, change, ABOVE_ALL + replica.next_seq).outcome
+        if outcome.kind is Kind.REJECTED:
+            raise InvalidValue(outcome.code or "rejected", outcome.field or "fields", outcome.message or "")
+        return draft
 
     async def _make(self, draft: Callable[[], Awaitable[Draft]], group: GroupDraft | None) -> Draft:
         made: list[Draft] = []
@@ -149,7 +232,8 @@ class Edits:
         row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(entries)))
         new_scopes = replica.to_follow({draft.scope for draft in drafts})
         observed = replica.observers.types
-        before = await replica.look_at({entry.key for entry in entries if entry.key[0] in observed})
+        touched = {key for entry in entries for key in replica.touched_by(entry)}
+        before = await replica.look_at({key for key in touched if key[0] in observed})
         async with replica.store.transaction():
             await replica.store.add_changes(entry.row() for entry in entries)
             await replica.store.save_replica(row)
@@ -171,8 +255,3 @@ def _living(shown: State | None, type_name: str, resource_id: str) -> State:
     if shown.deleted is not None:
         raise NotHere(f"the {type_name} {resource_id!r} was deleted")
     return shown
-
-
-def _holds(shown: State, name: str, value: JsonValue) -> bool:
-    # True == 1 in Python, but not in JSON.
-    return name in shown.fields and json.dumps(shown.fields[name], sort_keys=True) == json.dumps(value, sort_keys=True)

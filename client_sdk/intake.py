@@ -164,7 +164,8 @@ class Intake:
         """States, cursor and the end of pending changes, in one commit."""
         replica = self._replica
         held = [entry for entry in replica.outbox.shown_in(row.name) if is_held(entry)]
-        keys = {(state.type, state.id) for state, _ in states} | {entry.key for entry in held}
+        keys = {(state.type, state.id) for state, _ in states}
+        keys |= {key for entry in held for key in replica.touched_by(entry)}
         if purge and self._shown.is_watched(row.name):
             keys |= {(known.type, known.id) for known in await replica.store.resources(None, row.name)}
         before = await self._shown.look(keys)

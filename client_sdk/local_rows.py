@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 __all__ = ["ChangeRow", "ReplicaRow", "ResourceRow", "ScopeRow"]
@@ -59,3 +60,8 @@ class ResourceRow:
     version: int
     generation: int
     body: str
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it is a tombstone."""
+        return '"deleted":true' in self.body and json.loads(self.body).get("deleted") is True

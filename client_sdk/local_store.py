@@ -21,7 +21,7 @@ from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
 _BUSY_S: Final = 0.5
@@ -73,6 +73,15 @@ _UPGRADES: Final = {
     1: """
 ALTER TABLE scopes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE imported (identity TEXT PRIMARY KEY) WITHOUT ROWID;
+""",
+    2: """
+CREATE TABLE last_living (
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (type, id)
+) WITHOUT ROWID;
 """,
 }
 """By the format that each leads on from."""
@@ -221,6 +230,11 @@ class LocalStore:
         where = " AND ".join(f"{column} = ?" for column in given)
         return await self._resources(f"WHERE {where}" if where else "", tuple(given.values()))
 
+    async def last_living(self, type_name: str, resource_id: str) -> str | None:
+        """The wire form of the state in which a deleted resource was last here alive, if it ever was."""
+        found = await self._rows("SELECT body FROM last_living WHERE type = ? AND id = ?", (type_name, resource_id))
+        return found[0][0] if found else None
+
     async def _changes(self, where: str, values: Sequence[object] = ()) -> list[ChangeRow]:
         rows = await self._rows(f"SELECT seq, replica, n, body, made_ms, outcome, shown FROM changes {where}", values)
         return [
@@ -303,7 +317,14 @@ class LocalStore:
         )
 
     async def save_resources(self, rows: Iterable[ResourceRow]) -> None:
-        """Write confirmed states; never an older over a newer one of the same generation."""
+        """Write confirmed states; never an older over a newer one of the same generation.
+
+        What a tombstone takes the place of is kept, so that it can be restored.
+        """
+        rows = list(rows)
+        for row in rows:
+            if row.deleted:
+                await self._keep_living(row.type, row.id)
         await self._connection.executemany(
             "INSERT INTO resources (type, id, scope, version, generation, body) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (type, id) DO UPDATE SET scope = excluded.scope, version = excluded.version, "
@@ -311,6 +332,14 @@ class LocalStore:
             "WHERE excluded.generation > generation OR excluded.version >= version OR excluded.scope <> scope",
             [(row.type, row.id, row.scope, row.version, row.generation, row.body) for row in rows],
         )
+
+    async def _keep_living(self, type_name: str, resource_id: str) -> None:
+        known = await self.resource(type_name, resource_id)
+        if known is not None and not known.deleted:
+            await self._connection.execute(
+                "INSERT OR REPLACE INTO last_living (type, id, scope, body) VALUES (?, ?, ?, ?)",
+                (type_name, resource_id, known.scope, known.body),
+            )
 
     async def purge(self, scope: str, below_generation: int) -> list[tuple[str, str]]:
         """Drop the states of a scope that were not met in this generation; returns (type, id) of each."""
@@ -322,6 +351,7 @@ class LocalStore:
     async def drop_scope(self, scope: str) -> None:
         """Forget a scope and every confirmed state in it."""
         await self._connection.execute("DELETE FROM resources WHERE scope = ?", (scope,))
+        await self._connection.execute("DELETE FROM last_living WHERE scope = ?", (scope,))
         await self._connection.execute("DELETE FROM scopes WHERE name = ?", (scope,))
 
 

@@ -15,9 +15,9 @@ from typing import Final
 from conflict_rules import Change, Outcome, Rule, State, apply_change
 from conflict_rules.values import MAX_INTEGER
 
-__all__ = ["Pending", "base_of", "is_included", "is_settled_by_page", "same_content", "show"]
+__all__ = ["ABOVE_ALL", "Pending", "base_of", "is_included", "is_settled_by_page", "same_content", "show"]
 
-_ABOVE_ALL: Final = MAX_INTEGER
+ABOVE_ALL: Final = MAX_INTEGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def show(rule: Rule, confirmed: State | None, pending: Iterable[Pending]) -> Sta
     """The state shown: `pending` of one resource, in the order made, over its confirmed state."""
     state = confirmed
     for entry in pending:
-        state = apply_change(rule, state, entry.change, _ABOVE_ALL + entry.seq).state
+        state = apply_change(rule, state, entry.change, ABOVE_ALL + entry.seq).state
     return state
 
 
@@ -42,9 +42,10 @@ def base_of(
     """Law 1: the base of an edit of `fields` (None: of the whole resource) made over `shown`.
 
     That is the version of the confirmed state. Where a pending value hides it in one of the fields, the person has
-    not seen what is under it: the edit then inherits the base of that pending change, if it is lower.
+    not seen what is under it: the edit then inherits the base of that pending change, if it is lower. So it does where
+    there is nothing but pending changes.
     """
-    base = confirmed.version if confirmed is not None else 0
+    base = confirmed.version if confirmed is not None else pending[0].change.base if pending else 0
     if shown is None or not pending:
         return base
     if shown.deleted is not None:
@@ -53,7 +54,7 @@ def base_of(
         marks = list(shown.marks.values())
     else:
         marks = [shown.marks[name] for name in fields if name in shown.marks]
-    hiding = {mark.version - _ABOVE_ALL for mark in marks}
+    hiding = {mark.version - ABOVE_ALL for mark in marks}
     return min([base, *(entry.change.base for entry in pending if entry.seq in hiding)])
 
 

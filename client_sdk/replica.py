@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from client_sdk.lifting import lifted
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
 from client_sdk.observers import Observers
-from client_sdk.outbox import Outbox, ResourceKey, decode_row
+from client_sdk.outbox import Entry, Outbox, ResourceKey, decode_row
 from client_sdk.rebase import Pending, show
-from conflict_rules import Change, InvalidValue, Stamp, State, rule_by_name
-from conflict_rules.values import valid_scope
+from client_sdk.shown_conflicts import about_of, conflicts_of, show_conflict
+from conflict_rules import CONFLICT_TYPE, Change, InvalidValue, Rule, Stamp, State, rule_by_name
+from conflict_rules.values import JsonValue, valid_scope
 from conflict_rules.wire import decode_state
 from syncd.app import App, ResourceType
 
@@ -138,7 +139,7 @@ class Replica:
             shown: list[State] = []
             for key in sorted(keys, key=lambda key: (key[1], key[0])):
                 confirmed = _confirmed(rows.get(key))
-                state = self._show(key, confirmed, self._pending(key, group))
+                state = await self._show(key, confirmed, self._pending(key, group), group)
                 if state is not None and state.deleted is None:
                     shown.append(state)
             return shown
@@ -149,18 +150,45 @@ class Replica:
         """(confirmed, pending, shown) of one resource; the caller holds the lock."""
         confirmed = _confirmed(await self.store.resource(*key))
         pending = self._pending(key, group)
-        return confirmed, pending, self._show(key, confirmed, pending)
+        return confirmed, pending, await self._show(key, confirmed, pending, group)
 
     async def look_at(self, keys: Iterable[ResourceKey]) -> dict[ResourceKey, State | None]:
         """What is shown of each; the caller holds the lock."""
         return {key: (await self.look(key))[2] for key in keys}
 
-    def _show(self, key: ResourceKey, confirmed: State | None, pending: list[Pending]) -> State | None:
-        if not pending:
-            return confirmed
+    async def _show(
+        self, key: ResourceKey, confirmed: State | None, pending: list[Pending], group: GroupDraft | None
+    ) -> State | None:
+        about = about_of(confirmed) if confirmed is not None and key[0] == CONFLICT_TYPE else None
+        around = [] if about is None else self._pending(about, group)
+        if about is not None and (pending or around):
+            over = _confirmed(await self.store.resource(*about))
+            return show_conflict(confirmed, pending, self._rule(about[0]), over, around)
+        return show(self._rule(key[0]), confirmed, pending) if pending else confirmed
+
+    def _rule(self, type_name: str) -> Rule:
         # A type that the app has lost since is replayed by the rule that everything has by default.
-        known = self.app.type(key[0])
-        return show(known.rule if known is not None else rule_by_name("merge"), confirmed, pending)
+        known = self.app.type(type_name)
+        return known.rule if known is not None else rule_by_name("merge")
+
+    def touched_by(self, entry: Entry) -> set[ResourceKey]:
+        """What may show differently because of a change: its resource, and the conflicts over its fields."""
+        change = entry.meaning or entry.change
+        return {entry.key, *conflicts_of(self._rule(change.type), change)}
+
+    async def last_fields(
+        self, key: ResourceKey, confirmed: State | None, pending: list[Pending]
+    ) -> Mapping[str, JsonValue]:
+        """What a resource that shows as deleted held when it was last alive here; the caller holds the lock."""
+        rule, state, last = self._rule(key[0]), confirmed, confirmed
+        if confirmed is not None and confirmed.deleted is not None:
+            body = await self.store.last_living(*key)
+            last = None if body is None else decode_state(json.loads(body), confirmed.scope)
+        for entry in pending:
+            state = show(rule, state, [entry])
+            if state is not None and state.deleted is None:
+                last = state
+        return {} if last is None else last.fields
 
     def _pending(self, key: ResourceKey, group: GroupDraft | None) -> list[Pending]:
         drafts = [] if group is None else group.open_drafts()

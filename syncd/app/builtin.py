@@ -41,6 +41,11 @@ class Conflict(Resource):
         return self.status == "open"
 
     @property
+    def pending(self) -> bool:
+        """Whether the answer was given on this device, and the server has not confirmed it yet."""
+        return self.settlement is not None and self.settlement.get("pending") is True
+
+    @property
     def answer(self) -> Any:
         """What was chosen; None while it is open."""
         return None if self.settlement is None else self.settlement.get("value")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from client_sdk import Client, Phase, Progress
+from client_sdk import Client, Increment, Phase, Progress
 from client_sdk.progress import progress_bar
 from conflict_rules import Stamp
 from conflict_rules.digest import digest_text, scope_digest
@@ -40,7 +40,7 @@ async def test_a_long_queue_drains_through_two_interruptions_and_ends_exactly_on
         for index in range(counters):
             await clicks.put(Counter(id=f"c{index}", count=1))
         for index in range(count - counters):
-            await clicks.update(f"c{index % counters}", count=1)
+            await clicks.update(f"c{index % counters}", count=Increment())
         assert phone.status.pending == count
         told: list[Progress] = []
         phone.on_progress(told.append)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk import Increment
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.taps import Counter, taps
 from tests.support.lossy_network import Fate, lossy_network
@@ -63,13 +64,13 @@ async def test_a_phone_restored_from_an_old_copy_of_its_file_ends_with_nothing_d
         counters = phone.collection(Counter)
         await counters.put(Counter(id="c", count=1))
         for _ in range(9):
-            await counters.update("c", count=1)
+            await counters.update("c", count=Increment())
         await phone.synced()
         await phone.close()
         old_copy = (tmp_path / "phone.db").read_bytes()
         phone = await open_client("phone", network.url, app=taps)
         for _ in range(10):
-            await phone.collection(Counter).update("c", count=1)
+            await phone.collection(Counter).update("c", count=Increment())
         await phone.synced()
         await phone.close()
 
@@ -78,7 +79,7 @@ async def test_a_phone_restored_from_an_old_copy_of_its_file_ends_with_nothing_d
         network.fate_of = lambda request: Fate.LOSE if request.what == "pull" else Fate.PASS
         phone = await open_client("phone", app=taps)
         for _ in range(5):
-            await phone.collection(Counter).update("c", count=1)
+            await phone.collection(Counter).update("c", count=Increment())
         await phone.close()
         phone = await open_client("phone", network.url, app=taps)
         await until(lambda: "id_reuse" in caplog.text)

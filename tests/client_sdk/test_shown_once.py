@@ -10,7 +10,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from client_sdk import Client
+from client_sdk import Client, Increment
 from conflict_rules import Op
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.taps import Counter, taps
@@ -37,7 +37,7 @@ async def test_a_tap_is_shown_exactly_once_at_every_moment(tmp_path: Path, open_
         for step in range(min(SIZES.property_examples, 400)):
             match dice.randrange(6):
                 case 0 | 1 | 2:
-                    await phone.collection(Counter).update("clicker", count=1)
+                    await phone.collection(Counter).update("clicker", count=Increment())
                     made += 1
                 case 3:
                     network.break_live()
@@ -73,7 +73,7 @@ async def test_taps_of_two_phones_only_ever_add_up(tmp_path: Path, open_client: 
             seen = 0
             for _ in range(60):
                 if dice.random() < 0.4:
-                    await phones[me].collection(Counter).update("clicker", count=1)
+                    await phones[me].collection(Counter).update("clicker", count=Increment())
                     made[me] += 1
                 if dice.random() < 0.1:
                     network.break_live()
@@ -109,7 +109,7 @@ async def test_a_tap_counts_once_although_the_server_is_killed_in_between(
 
         async def tap(me: int) -> None:
             while not killed.is_set():
-                await phones[me].collection(Counter).update("clicker", count=1)
+                await phones[me].collection(Counter).update("clicker", count=Increment())
                 made[me] += 1
                 assert await shown(phones[me]) >= made[me]
                 await asyncio.sleep(dice.random() * 0.01)
