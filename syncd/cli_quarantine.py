@@ -40,7 +40,13 @@ ChangesArgument = Annotated[
 ]
 
 
-@quarantine.callback()
+@quarantine.callback(
+    epilog="""
+[bold]Examples[/bold]
+
+  [cyan]syncd quarantine list --database club.db[/cyan]
+"""
+)
 def group() -> None:
     """Changes that were rejected, and wait for somebody to deal with them."""
 
@@ -128,12 +134,11 @@ One that nobody needs:
 
   [cyan]syncd quarantine dismiss phone-1.3 --url http://127.0.0.1:8000[/cyan]
 
-All of a phone that was lost, kept in a file first:
+All of a phone that was lost:
 
-  [cyan]syncd quarantine export --replica phone-1 --output phone-1.jsonl[/cyan]
   [cyan]syncd quarantine dismiss --all --replica phone-1[/cyan]
 
-A dismissed change stays in the history of its resource.
+A dismissed change stays in the history of its resource; 'syncd quarantine export' keeps a copy.
 Exit codes: 0 all were dismissed; 1 some did not wait any more; 2 wrong usage, settings or app.
 """,
 )
