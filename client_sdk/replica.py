@@ -159,11 +159,11 @@ class Replica:
     async def _show(
         self, key: ResourceKey, confirmed: State | None, pending: list[Pending], group: GroupDraft | None
     ) -> State | None:
-        about = about_of(confirmed) if confirmed is not None and key[0] == CONFLICT_TYPE else None
-        around = [] if about is None else self._pending(about, group)
-        if about is not None and (pending or around):
-            over = _confirmed(await self.store.resource(*about))
-            return show_conflict(confirmed, pending, self._rule(about[0]), over, around)
+        if key[0] == CONFLICT_TYPE and confirmed is not None:
+            about = about_of(confirmed)
+            around = [] if about is None else self._pending(about, group)
+            over = _confirmed(await self.store.resource(*about)) if about is not None and around else None
+            return show_conflict(confirmed, pending, self._rule(about[0] if about else ""), over, around)
         return show(self._rule(key[0]), confirmed, pending) if pending else confirmed
 
     def _rule(self, type_name: str) -> Rule:
