@@ -58,10 +58,16 @@ class Intake:
             # is what is left of them.
             past = self._settled_before_reset.get(scope, self._settled_in(scope)) if ends_reset else set()
             version = max([row.version, *(state.version for state, _ in page.states)])
-            row = replace(row, cursor=page.cursor, version=version, resetting=row.resetting and page.more)
+            row = replace(row, cursor=page.cursor, resetting=row.resetting and page.more)
+            brought = {(state.type, state.id) for state, _ in page.states}
+            if not page.more:
+                row = replace(row, version=version)
             origins = _origins(page.states)
 
             def is_held(entry: Entry) -> bool:
+                # Others may have written on top of it: then its resource comes with a later page, at their version.
+                if page.more and entry.key not in brought:
+                    return False
                 if entry.seq in past or is_settled_by_page(entry.change, pulled_as, page.settled):
                     return True
                 return is_included(entry.change, entry.outcome, version, origins)

@@ -36,9 +36,9 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: the highest that a
-    page or delta brought. `generation`: counts fresh snapshots; `resetting`: one of them is not complete yet.
-    `priority`: lower is brought first.
+    """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: up to it all is here;
+    a pull raises it with its last page only. `generation`: counts fresh snapshots; `resetting`: one of them is not
+    complete yet. `priority`: lower is brought first.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Settlement: the answers to a push, into the local file, in one local commit each.
 
-What has an effect stays in the view until the confirmed state holds it (law 4); what has none leaves it at once.
+What was rejected leaves the view at once. Everything else stays until the confirmed state holds what became of it (law
+4): a value that was overruled gives way to the one that stands, and never to an older one before that has come.
 """
 
 from __future__ import annotations
@@ -88,10 +89,9 @@ class Settlement:
             return
 
         def still_shown(entry: Entry, outcome: Outcome) -> bool:
-            # Invariant: what has no effect leaves the view at once; what has one, when the confirmed state holds it.
             row = replica.scopes.get(entry.change.scope)
             included = row is None or is_included(entry.change, outcome, row.version, {})
-            return entry.shown and outcome.kind.took_effect and not included
+            return entry.shown and outcome.kind is not Kind.REJECTED and not included
 
         keys = {entry.key for entry, _ in outcomes}
         before = await self._shown.look(keys)

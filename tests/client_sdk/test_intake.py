@@ -105,11 +105,31 @@ class TestPullAcknowledges:
         assert phone.outcomes == {1: Kind.OVERRULED, 2: Kind.REJECTED}
         assert phone.replica.rejected_count == 1
 
-    async def test_what_was_overruled_by_what_is_not_here_yet_leaves_the_view_all_the_same(self, phone: Phone) -> None:
-        await phone.page(state(5, v="old"), after=None)
+    async def test_what_was_overruled_gives_way_to_what_stands_and_never_to_an_older_value(self, phone: Phone) -> None:
+        await phone.page(state(5, v="old"), after=None, cursor="c5")
         await phone.update("x", v="mine")
         await phone.answer(1, {"n": 1, "outcome": "overruled", "version": 7, "lost": ["v"]})
-        assert await phone.shown() == {"x": {"v": "old"}}
+        assert await phone.shown() == {"x": {"v": "mine"}}
+        await phone.intake.apply_delta(delta("c5", "c7", state(7, at=NOW_MS + 9, v="theirs")))
+        assert await phone.shown() == {"x": {"v": "theirs"}}
+        assert phone.pending() == []
+
+    async def test_a_page_that_is_not_the_last_drops_only_what_it_brings(self, phone: Phone) -> None:
+        """Mine took version 2; somebody wrote on top of it, at version 9: x is not on the page that ends at 5."""
+        await phone.page(state(1, v="old"), after=None, cursor="c1")
+        await phone.update("x", v="mine")
+        await phone.put("y", v="mine")
+        me = phone.replica.id
+        assert await phone.page(state(5, id="y", by=me, n=2, v="mine"), after="c1", cursor="c5", more=True, settled=2)
+        assert await phone.shown() == {"x": {"v": "mine"}, "y": {"v": "mine"}}
+        assert phone.pending() == [1]
+        await phone.answer(
+            2, {"n": 1, "outcome": "applied", "version": 2}, {"n": 2, "outcome": "applied", "version": 5}
+        )
+        assert await phone.shown() == {"x": {"v": "mine"}, "y": {"v": "mine"}}
+        await phone.page(state(9, v="theirs"), after="c5", cursor="c9", settled=2)
+        assert await phone.shown() == {"x": {"v": "theirs"}, "y": {"v": "mine"}}
+        assert phone.pending() == []
 
     async def test_an_answer_is_kept_over_a_restart(self, phone: Phone, tmp_path: Path) -> None:
         await phone.put("x", v=1)
