@@ -202,6 +202,7 @@ class Client(Facade):
     import_outbox = Waits(asynchronous.Client.import_outbox)
     nudge = Calls(asynchronous.Client.nudge)
     on_progress = Calls(asynchronous.Client.on_progress)
+    on_rejected = Calls(asynchronous.Client.on_rejected)
     outbox = Calls(asynchronous.Client.outbox)
     pause = Waits(asynchronous.Client.pause)
     rejected = Waits(asynchronous.Client.rejected)

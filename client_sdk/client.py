@@ -28,6 +28,7 @@ from client_sdk.outbox import decode_row
 from client_sdk.outbox_file import Imported, export_outbox, import_outbox
 from client_sdk.progress import Progress, ProgressCallbacks
 from client_sdk.pulse import Pulse
+from client_sdk.rejections import RejectionCallback, RejectionCallbacks
 from client_sdk.replica import Replica
 from client_sdk.settlement import Settlement
 from client_sdk.shown_changes import ShownChanges
@@ -81,6 +82,7 @@ class Client:
         self._outcomes = Outcomes()
         self._watchers = Watchers()
         self._progress = ProgressCallbacks()
+        self._rejections = RejectionCallbacks()
         self._group: ContextVar[GroupDraft | None] = ContextVar("group", default=None)
         timing = timing or Timing()
         self._timing = timing
@@ -102,7 +104,7 @@ class Client:
             shown = ShownChanges(replica, self._watchers.scopes, self._watchers.tell)
             numbering = Numbering(replica)
             intake = Intake(replica, numbering, shown)
-            settlement = Settlement(replica, numbering, shown, self._outcomes.tell)
+            settlement = Settlement(replica, numbering, shown, self._outcomes.tell, self._rejections.tell)
             self._loop = SyncLoop(
                 replica,
                 intake,
@@ -275,6 +277,13 @@ class Client:
         async with replica.reading():
             entries = [decode_row(row) for row in await replica.store.rejected()]
         return [(entry.change, entry.outcome) for entry in entries if entry.outcome is not None]
+
+    def on_rejected(self, callback: RejectionCallback) -> Callable[[], None]:
+        """Call it with each change that the server refuses from now on, and its outcome; returns what ends that.
+
+        It runs in the event loop, once the file has the reason and the view shows the change no more, and cannot wait.
+        """
+        return self._rejections.add(callback)
 
     async def dismiss(self, change: Change) -> None:
         """A rejected change has been dealt with."""

@@ -17,7 +17,7 @@ from client_sdk.rebase import is_included
 from client_sdk.renumbering import after_reuse
 from client_sdk.replica import Replica
 from client_sdk.shown_changes import ShownChanges
-from conflict_rules import Kind, Outcome
+from conflict_rules import Change, Kind, Outcome
 
 __all__ = ["Settlement"]
 
@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 
 
 class Settlement:
-    """Of one replica. `on_outcome(seq, outcome)` is told of each outcome once it is in the file."""
+    """Of one replica. `on_outcome(seq, outcome)` is told of each outcome once it is in the file; `on_rejected`, of each
+    change that was refused, once the view shows it no more.
+    """
 
     def __init__(
         self,
@@ -33,11 +35,13 @@ class Settlement:
         numbering: Numbering,
         shown: ShownChanges,
         on_outcome: Callable[[int, Outcome], None],
+        on_rejected: Callable[[Change, Outcome], None] = lambda change, outcome: None,
     ) -> None:
         self._replica = replica
         self._numbering = numbering
         self._shown = shown
         self._on_outcome = on_outcome
+        self._on_rejected = on_rejected
 
     async def settle(self, sent: Sequence[Entry], reply: PushReply) -> bool:
         """Take in the answers to `sent`; returns whether anything moved on, so that sending again makes sense."""
@@ -108,5 +112,8 @@ class Settlement:
             if outcome.kind is Kind.REJECTED:
                 replica.rejected_count += 1
                 log.warning("change %d was rejected: %s", entry.change.n, outcome.message)
-            self._on_outcome(entry.seq, outcome)
         await self._shown.tell(before)
+        for entry, outcome in outcomes:
+            self._on_outcome(entry.seq, outcome)
+            if outcome.kind is Kind.REJECTED:
+                self._on_rejected(entry.change, outcome)
