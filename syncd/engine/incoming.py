@@ -20,7 +20,8 @@ SCATTERED: Final = Outcome(
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One change of a push. `raw`: as it was sent. `digest`: of `raw`, tells a repeat from another change (law 3).
+    """One change of a push. `raw`: as it was sent, with the app version that its push named. `digest`: of what was
+    sent, tells a repeat from another change (law 3).
 
     `refused`: what it is settled with, whatever it says, for the sake of its group. `waits`: why it cannot be settled
     yet; what follows it then waits too.

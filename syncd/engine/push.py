@@ -205,12 +205,18 @@ class Pusher:
 
     def _incoming(self, change: Change | MalformedChange, raw: object, refused: Outcome | None) -> Incoming:
         """A change in the words of the app's version; law 3 and the history go by what was sent."""
-        lifted = lift(change, self._app) if isinstance(change, Change) else change
-        if not isinstance(lifted, Outcome):
-            return Incoming(lifted, raw, change_digest(raw), refused)
+        digest = change_digest(raw)
+        if not isinstance(change, Change):
+            return Incoming(change, raw, digest, refused)
+        if isinstance(raw, dict) and "schema" not in raw and change.schema != 1:
+            # Its push named the version. Kept by itself it would say nothing of that, and be read as one of version 1.
+            raw = {**raw, "schema": change.schema}
+        lifted = lift(change, self._app)
+        if isinstance(lifted, Change):
+            return Incoming(lifted, raw, digest, refused)
         if lifted.kind is Kind.RETRY_LATER:
-            return Incoming(change, raw, change_digest(raw), refused, waits=lifted)
-        return Incoming(change, raw, change_digest(raw), refused or lifted)
+            return Incoming(change, raw, digest, refused, waits=lifted)
+        return Incoming(change, raw, digest, refused or lifted)
 
     async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
         scopes = {change.scope for job in jobs for change in job.changes if change.scope}

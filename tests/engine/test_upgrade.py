@@ -87,6 +87,18 @@ async def test_history_and_repeats_go_by_what_was_sent(engine: Engine) -> None:
     assert (row.type, row.id) == ("walk", "x")
 
 
+async def test_the_history_says_under_which_version_a_change_was_made_if_only_its_push_said_so(engine: Engine) -> None:
+    a = engine.replica("a")
+    change = {**a.change("create", "x", 0, _type="walk", name="Dunes", miles=10)}
+    for repeat in (None, True):
+        reply = await engine.pusher.push("a", 2, [change])
+        assert (reply.outcomes[0]["outcome"], reply.outcomes[0].get("repeat")) == ("applied", repeat)
+    async with engine.store.transaction(replicas={"a"}, scopes={"main"}) as transaction:
+        loaded = await transaction.load(Wanted({"a"}, {"main"}, set(), {("a", 1)}))
+    (row,) = loaded.settled.values()
+    assert json.loads(row.change) == {**change, "schema": 2}
+
+
 async def test_hooks_are_told_of_the_lifted_change(tmp_path: Path) -> None:
     seen: list[tuple[str, dict[str, Any], int]] = []
     club = App("club", version=2)
