@@ -7,18 +7,26 @@ from dataclasses import dataclass
 
 __all__ = ["Cursor"]
 
-_TEXT = re.compile(r"([A-Za-z0-9]{1,32})\.(0|[1-9][0-9]{0,15})")
+_TEXT = re.compile(r"([A-Za-z0-9]{1,32})(?:-([0-9a-f]{8}))?\.(0|[1-9][0-9]{0,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A version, and the incarnation of the database that gave it (law 10)."""
+    """A version, the incarnation of the database that gave it (law 10), and the tag of the reader class that it was
+    given to (law 6).
+    """
 
     incarnation: str
     version: int
+    tag: str = ""
 
     def __str__(self) -> str:
-        return f"{self.incarnation}.{self.version}"
+        return f"{self.series}.{self.version}"
+
+    @property
+    def series(self) -> str:
+        """What comes before the dot: cursors that share it differ only in how far they are."""
+        return f"{self.incarnation}-{self.tag}" if self.tag else self.incarnation
 
     @classmethod
     def parse(cls, text: str) -> Cursor | None:
@@ -26,4 +34,4 @@ class Cursor:
         whose cursor this database does not know.
         """
         match = _TEXT.fullmatch(text)
-        return cls(match[1], int(match[2])) if match else None
+        return cls(match[1], int(match[3]), match[2] or "") if match else None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from conflict_rules.digest import digest_text
 from conflict_rules.values import valid_replica, valid_scope
 from syncd.engine.cursor import Cursor
 from syncd.engine.limits import Limits
+from syncd.engine.reader_class import SEES_ALL, ReaderClass
+from syncd.engine.reader_digest import ReaderDigests
 from syncd.errors import InvalidMessage, TooLarge
 from syncd.store.protocol import Snapshot, Store
 
 __all__ = ["Puller", "ScopePage", "check_scopes"]
+
+_MAX_ROWS: Final = 20_000
+"""Looked at for one pull of a class that does not see all, where bytes alone would set no bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,8 @@ class ScopePage:
     `bodies`: encoded states in version order, tombstones among them. `settled`: the replica's highest number that was
     settled in this scope within what the page covers (law 4). `more`: pull again from `cursor`. `reset`: this is the
     first page of a fresh snapshot; what the replica holds of the scope and does not meet again until `more` is false
-    is gone. `digest`: of everything that lives in the scope at `cursor`; only if it was asked for, and `more` is false.
+    is gone. `digest`: of all that the reader sees of the scope at `cursor`; only if it was asked for, and `more` is
+    false.
     """
 
     bodies: Sequence[bytes]
@@ -39,6 +46,7 @@ class Puller:
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
         self._limits = limits
+        self._digests = ReaderDigests()
 
     async def pull(
         self,
@@ -46,11 +54,13 @@ class Puller:
         scopes: Mapping[str, str | None],
         limit_bytes: int | None = None,
         *,
+        reader: ReaderClass = SEES_ALL,
         digest: bool = False,
     ) -> dict[str, ScopePage]:
-        """A page of each scope after its cursor (None: from the start), all from one snapshot.
+        """A page of each scope after its cursor (None: from the start), as `reader` sees it, all from one snapshot.
 
         The scopes share `limit_bytes`, in the order given; one that finds no room keeps its cursor and has `more`.
+        What is hidden from `reader` takes no room, but its page may end early for it (law 6).
         Raises `InvalidMessage` for a name that cannot be a scope's.
         """
         check_scopes(scopes, self._limits)
@@ -59,42 +69,52 @@ class Puller:
                 "replica: 1 to 64 characters of A-Z a-z 0-9 _ -", field="replica", code="invalid_replica"
             )
         room = min(limit_bytes or self._limits.page_bytes, self._limits.max_page_bytes)
+        limit_rows = None if reader.sees_all else max(1, _MAX_ROWS // max(1, len(scopes)))
         pages: dict[str, ScopePage] = {}
         async with self._store.snapshot() as snapshot:
             for scope, cursor in scopes.items():
-                page = await self._page(snapshot, replica, scope, cursor, room)
+                page = await self._page(snapshot, replica, scope, cursor, reader, room, limit_rows)
                 room -= sum(map(len, page.bodies))
                 pages[scope] = page
             if digest:
                 # All of one snapshot: a page without more stands at the head that the digest is of.
-                digests = await snapshot.digests([scope for scope, page in pages.items() if not page.more])
+                ended = [scope for scope, page in pages.items() if not page.more]
+                digests = await self._digests.of(snapshot, ended, reader)
                 pages.update({scope: replace(pages[scope], digest=digest_text(digests[scope])) for scope in digests})
         return pages
 
     async def _page(
-        self, snapshot: Snapshot, replica: str | None, scope: str, cursor: str | None, room: int
+        self,
+        snapshot: Snapshot,
+        replica: str | None,
+        scope: str,
+        cursor: str | None,
+        reader: ReaderClass,
+        room: int,
+        limit_rows: int | None,
     ) -> ScopePage:
-        after = 0 if cursor is None else await self.position(snapshot, scope, cursor)
+        after = 0 if cursor is None else await self.position(snapshot, scope, cursor, reader)
         if room <= 0:
-            return ScopePage([], self._cursor(0) if cursor is None else cursor, 0, more=True, reset=False)
-        page = await snapshot.page(scope, after or 0, room)
+            return ScopePage([], self._cursor(0, reader) if cursor is None else cursor, 0, more=True, reset=False)
+        page = await snapshot.page(scope, after or 0, room, types=reader.types, limit_rows=limit_rows)
         settled = 0 if replica is None else await snapshot.settled(replica, scope, page.upto)
-        return ScopePage(page.bodies, self._cursor(page.upto), settled, page.more, reset=after is None)
+        return ScopePage(page.bodies, self._cursor(page.upto, reader), settled, page.more, reset=after is None)
 
-    async def position(self, snapshot: Snapshot, scope: str, cursor: str) -> int | None:
+    async def position(self, snapshot: Snapshot, scope: str, cursor: str, reader: ReaderClass) -> int | None:
         """The version that `cursor` stands for, or None if this database cannot vouch for it.
 
-        Law 10: unknown incarnations, and positions beyond where their own ended, belong to a past that this database
-        does not have, as when it was restored from a backup.
+        Law 6: one that another class was given says nothing of what was hidden from it. Law 10: unknown incarnations,
+        and positions beyond where their own ended, belong to a past that this database does not have, as when it was
+        restored from a backup.
         """
         known = Cursor.parse(cursor)
-        if known is None:
+        if known is None or known.tag != reader.tag:
             return None
         end = await snapshot.end_of(scope, known.incarnation)
         return known.version if end is not None and known.version <= end else None
 
-    def _cursor(self, version: int) -> str:
-        return str(Cursor(self._store.incarnation, version))
+    def _cursor(self, version: int, reader: ReaderClass) -> str:
+        return str(Cursor(self._store.incarnation, version, reader.tag))
 
 
 def check_scopes(scopes: Mapping[str, object] | Sequence[str], limits: Limits) -> None:

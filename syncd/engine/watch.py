@@ -1,4 +1,4 @@
-"""Watch: merged deltas to everyone who watches a scope, encoded once whoever reads them.
+"""Watch: merged deltas to everyone who watches a scope, encoded once for each format and reader class (law 6).
 
 Live is an accelerator: a frame says which cursor it follows, and whoever is elsewhere pulls. The committing node has
 its deltas in memory (`offer`); the bus says that a scope has moved on; the rest is read from the store, once.
@@ -7,7 +7,7 @@ its deltas in memory (`offer`); the bus says that a scope has moved on; the rest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from syncd.engine.cursor import Cursor
 from syncd.engine.delta import Delta, encode_delta, pack_frame
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, check_scopes
+from syncd.engine.reader_class import SEES_ALL, ReaderClass
 from syncd.errors import SyncdError
 from syncd.store.protocol import Store
 
@@ -39,13 +40,38 @@ class Standing:
 
 @dataclass(slots=True)
 class _Topic:
-    """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known."""
+    """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known.
 
-    connections: set[Connection] = field(default_factory=set)
+    `readers`: who watches it, by reader class; none of them is empty.
+    """
+
+    readers: dict[ReaderClass, set[Connection]] = field(default_factory=dict)
     sent: int | None = None
     latest: int = 0
     deltas: list[Delta] = field(default_factory=list)
     reading: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> Iterator[Connection]:
+        """Everyone who watches it."""
+        return (connection for connections in self.readers.values() for connection in connections)
+
+    def class_of(self, connection: Connection) -> ReaderClass | None:
+        """As what a connection watches it; None if it does not."""
+        return next((reader for reader, connections in self.readers.items() if connection in connections), None)
+
+    def join(self, connection: Connection, reader: ReaderClass) -> None:
+        """From now on this connection watches, as `reader` and as nothing else."""
+        self.leave(connection)
+        self.readers.setdefault(reader, set()).add(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """This connection watches no more."""
+        reader = self.class_of(connection)
+        if reader is not None:
+            self.readers[reader].discard(connection)
+            if not self.readers[reader]:
+                del self.readers[reader]
 
 
 class Watcher:
@@ -66,18 +92,30 @@ class Watcher:
         self._connections.add(connection)
         return connection
 
-    async def subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> dict[str, Standing]:
-        """Watch `scopes` from now on; the answer says for each whether `cursor` is up to date or a pull is due."""
+    async def subscribe(
+        self, connection: Connection, scopes: Mapping[str, str | None], reader: ReaderClass = SEES_ALL
+    ) -> dict[str, Standing]:
+        """Watch `scopes` from now on, as `reader`; the answer says for each whether `cursor` is up to date or a pull
+        is due. A scope that is watched already is watched as this class from now on, and no more as another.
+        """
         check_scopes(scopes, self._limits)
-        joined = [scope for scope in scopes if connection not in self._topics.setdefault(scope, _Topic()).connections]
-        for scope in joined:
+        before = {scope: self._topics.setdefault(scope, _Topic()).class_of(connection) for scope in scopes}
+        joined = [scope for scope, known in before.items() if known is None]
+        changed = {scope: known for scope, known in before.items() if known is not None and known != reader}
+        # What waits was encoded for another class.
+        connection.forget(changed)
+        for scope in (*joined, *changed):
             # First: a commit between reading the head and joining would be missed.
-            self._topics[scope].connections.add(connection)
+            self._topics[scope].join(connection, reader)
         try:
-            heads, standings = await self._stand(scopes)
+            heads, standings = await self._stand(scopes, reader)
         except BaseException:
             # Else news of a scope that nobody watches would be kept for ever.
             self.unsubscribe(connection, joined)
+            for scope, known in changed.items():
+                if scope in self._topics:
+                    self._topics[scope].join(connection, known)
+                    connection.tell_to_pull([scope])
             raise
         for scope in scopes:
             topic = self._topics.get(scope)
@@ -92,15 +130,17 @@ class Watcher:
                 standings[scope] = Standing(None)
         return standings
 
-    async def _stand(self, scopes: Mapping[str, str | None]) -> tuple[Mapping[str, int], dict[str, Standing]]:
+    async def _stand(
+        self, scopes: Mapping[str, str | None], reader: ReaderClass
+    ) -> tuple[Mapping[str, int], dict[str, Standing]]:
         """The head of each scope, and how whoever is at these cursors stands to it."""
         standings: dict[str, Standing] = {}
         async with self._store.snapshot() as snapshot:
             heads = await snapshot.heads(scopes)
             for scope, cursor in scopes.items():
-                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor)
+                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor, reader)
                 current = position if position is not None and position >= heads[scope] else None
-                standings[scope] = Standing(None if current is None else self._cursor(current))
+                standings[scope] = Standing(None if current is None else str(self._cursor(current, reader)))
         return heads, standings
 
     def unsubscribe(self, connection: Connection, scopes: Sequence[str]) -> None:
@@ -108,8 +148,8 @@ class Watcher:
         for scope in scopes:
             topic = self._topics.get(scope)
             if topic is not None:
-                topic.connections.discard(connection)
-                if not topic.connections:
+                topic.leave(connection)
+                if not topic.readers:
                     self._drop(scope, topic)
         connection.forget(scopes)
 
@@ -117,7 +157,7 @@ class Watcher:
         """Close a connection and forget it; may be called twice."""
         connection.close()
         self._connections.discard(connection)
-        self.unsubscribe(connection, [name for name, topic in self._topics.items() if connection in topic.connections])
+        self.unsubscribe(connection, [name for name, topic in self._topics.items() if topic.class_of(connection)])
 
     def offer(self, delta: Delta) -> None:
         """Keep a delta that was just committed here until the bus says that its scope has moved on."""
@@ -160,7 +200,8 @@ class Watcher:
             if offered.after == (sent if delta is None else delta.upto):
                 delta = offered if delta is None else delta.then(offered)
         if delta is not None:
-            self._broadcast(scope, topic, delta.after, delta.upto, list(delta.entries.values()))
+            states = [(type_, body) for (type_, _), body in delta.entries.items()]
+            self._broadcast(scope, topic, delta.after, delta.upto, states)
             sent = delta.upto
         if topic.latest > sent:
             topic.reading = asyncio.create_task(self._read(scope, topic, sent), name=f"read-delta-{scope}")
@@ -187,27 +228,29 @@ class Watcher:
             for connection in topic.connections:
                 connection.tell_to_pull([scope])
         elif page.upto > sent:
-            self._broadcast(scope, topic, sent, page.upto, page.bodies)
+            self._broadcast(scope, topic, sent, page.upto, list(zip(page.types, page.bodies, strict=True)))
         if topic.latest != expected or topic.deltas:
             self._flush_soon(scope)
         else:
             # A message is only a hint: what the store does not have is not waited for.
             topic.latest = topic.sent or 0
 
-    def _broadcast(self, scope: str, topic: _Topic, after: int, upto: int, bodies: Sequence[bytes]) -> None:
+    def _broadcast(self, scope: str, topic: _Topic, after: int, upto: int, states: Sequence[tuple[str, bytes]]) -> None:
+        """Send encoded states, each with its type, as one frame: to each class what it sees, be it nothing."""
         topic.sent = upto
-        cursor = Cursor(self._store.incarnation, upto)
-        body = encode_delta(scope, Cursor(self._store.incarnation, after), cursor, bodies)
-        frames = {False: LiveFrame(body, scope, str(cursor))}
-        if any(connection.packed for connection in topic.connections):
-            frames[True] = LiveFrame(pack_frame(body), scope, str(cursor))
-        for connection in topic.connections:
-            connection.put(scope, frames[connection.packed])
+        for reader, connections in topic.readers.items():
+            cursor = self._cursor(upto, reader)
+            body = encode_delta(scope, self._cursor(after, reader), cursor, reader.shown(states))
+            frames = {False: LiveFrame(body, scope, str(cursor))}
+            if any(connection.packed for connection in connections):
+                frames[True] = LiveFrame(pack_frame(body), scope, str(cursor))
+            for connection in connections:
+                connection.put(scope, frames[connection.packed])
 
     def _drop(self, scope: str, topic: _Topic) -> None:
         if topic.reading is not None:
             topic.reading.cancel()
         del self._topics[scope]
 
-    def _cursor(self, version: int) -> str:
-        return str(Cursor(self._store.incarnation, version))
+    def _cursor(self, version: int, reader: ReaderClass) -> Cursor:
+        return Cursor(self._store.incarnation, version, reader.tag)

@@ -190,12 +190,13 @@ class Page:
     """States of one scope in version order, as stored bytes.
 
     `upto`: the reader who applies the page has everything up to this version; if nothing is left (`more` is false)
-    it is the scope's head.
+    it is the scope's head. `types`: of the bodies, one for each.
     """
 
     bodies: Sequence[bytes]
     upto: int
     more: bool
+    types: Sequence[str] = ()
 
 
 class Transaction(Protocol):
@@ -228,8 +229,21 @@ class Snapshot(Protocol):
         """The digest of each scope as of its head; 16 zero bytes for one that was never written (invariant 13)."""
         ...
 
-    async def page(self, scope: str, after: int, limit_bytes: int) -> Page:
-        """States above version `after`, oldest first, until `limit_bytes` are reached; at least one if any is left."""
+    async def page(
+        self,
+        scope: str,
+        after: int,
+        limit_bytes: int,
+        *,
+        types: Collection[str] | None = None,
+        limit_rows: int | None = None,
+    ) -> Page:
+        """States above version `after`, oldest first, until `limit_bytes` are reached; at least one if any is left.
+
+        `types`: only of these; the others are passed over, whatever their size, and `upto` counts them (law 6). So that
+        this does not go on without end, no more than `limit_rows` states (at least 1) are looked at: a page may then
+        be empty and have `more`, and its `upto` is above `after` all the same.
+        """
         ...
 
     async def settled(self, replica: str, scope: str, upto: int) -> int:
@@ -245,6 +259,13 @@ class Snapshot(Protocol):
 
     async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
         """The newest state of each resource, tombstones included; what never was is absent."""
+        ...
+
+    async def of_type(self, type: str, *, scope: str | None, after: str, limit: int) -> Sequence[StateRow]:
+        """The living resources of a type whose id is above `after` (by code point), by id, at most `limit`.
+
+        `scope`: None for all.
+        """
         ...
 
     async def ledger(self, numbers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], LedgerRow]:

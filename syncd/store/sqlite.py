@@ -37,6 +37,7 @@ from syncd.store.sqlite_reads import (
     read_digests,
     read_end_of,
     read_heads,
+    read_of_type,
     read_page,
     read_scope,
     read_settled,
@@ -106,9 +107,19 @@ class SqliteSnapshot:
         """See `Snapshot.heads`."""
         return await self._reader.run(_in_read, read_heads, scopes)
 
-    async def page(self, scope: str, after: int, limit_bytes: int) -> Page:
+    async def page(
+        self,
+        scope: str,
+        after: int,
+        limit_bytes: int,
+        *,
+        types: Collection[str] | None = None,
+        limit_rows: int | None = None,
+    ) -> Page:
         """See `Snapshot.page`."""
-        return await self._reader.run(_in_read, read_page, scope, after, limit_bytes)
+        return await self._reader.run(
+            _in_read, read_page, scope, after, limit_bytes, types=types, limit_rows=limit_rows
+        )
 
     async def settled(self, replica: str, scope: str, upto: int) -> int:
         """See `Snapshot.settled`."""
@@ -121,6 +132,10 @@ class SqliteSnapshot:
     async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
         """See `Snapshot.states`."""
         return await self._reader.run(_in_read, read_states, resources)
+
+    async def of_type(self, type: str, *, scope: str | None, after: str, limit: int) -> Sequence[StateRow]:
+        """See `Snapshot.of_type`."""
+        return await self._reader.run(_in_read, read_of_type, type, scope=scope, after=after, limit=limit)
 
     async def ledger(self, numbers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], LedgerRow]:
         """See `Snapshot.ledger`."""

@@ -16,6 +16,7 @@ __all__ = [
     "read_digests",
     "read_end_of",
     "read_heads",
+    "read_of_type",
     "read_page",
     "read_scope",
     "read_settled",
@@ -48,7 +49,18 @@ _SCOPE = """
     FROM scopes AS sc CROSS JOIN states AS st ON st.scope_no = sc.no
     WHERE sc.name = ? ORDER BY st.version
 """
-_PAGE = "SELECT version, body FROM states WHERE scope_no = ? AND version > ? ORDER BY version"
+_OF_TYPE = """
+    SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
+    FROM states AS st CROSS JOIN scopes AS sc ON sc.no = st.scope_no
+    WHERE st.type = :type AND st.id > :after AND st.deleted = 0 AND (:scope IS NULL OR sc.name = :scope)
+    ORDER BY st.id LIMIT :limit
+"""
+_PAGE = "SELECT version, type, body FROM states WHERE scope_no = ? AND version > ? ORDER BY version"
+# The body of a hidden state is not even read: it is the last column, and a large one lies on pages of its own.
+_PAGE_OF_TYPES = """
+    SELECT version, type, CASE WHEN type IN (SELECT value FROM json_each(?)) THEN body END
+    FROM states WHERE scope_no = ? AND version > ? ORDER BY version
+"""
 
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
@@ -104,21 +116,46 @@ def read_scope(connection: sqlite3.Connection, scope: str) -> Sequence[StateRow]
     return [_state(row) for row in connection.execute(_SCOPE, (scope,))]
 
 
-def read_page(connection: sqlite3.Connection, scope: str, after: int, limit_bytes: int) -> Page:
+def read_of_type(
+    connection: sqlite3.Connection, type: str, *, scope: str | None, after: str, limit: int
+) -> Sequence[StateRow]:
+    """See `Snapshot.of_type`."""
+    wanted = {"type": type, "scope": scope, "after": after, "limit": limit}
+    return [_state(row) for row in connection.execute(_OF_TYPE, wanted)]
+
+
+def read_page(
+    connection: sqlite3.Connection,
+    scope: str,
+    after: int,
+    limit_bytes: int,
+    *,
+    types: Collection[str] | None = None,
+    limit_rows: int | None = None,
+) -> Page:
     """See `Snapshot.page`."""
     found = connection.execute("SELECT no, version FROM scopes WHERE name = ?", (scope,)).fetchone()
     if found is None:
         return Page([], 0, more=False)
     scope_no, head = found
+    if types is None:
+        rows = connection.execute(_PAGE, (scope_no, after))
+    else:
+        rows = connection.execute(_PAGE_OF_TYPES, (json.dumps(sorted(types)), scope_no, after))
     bodies: list[bytes] = []
+    types_of: list[str] = []
     upto, room = after, limit_bytes
-    for version, body in connection.execute(_PAGE, (scope_no, after)):
-        room -= len(body)
-        if room < 0 and bodies:
-            return Page(bodies, upto, more=True)
-        bodies.append(body)
+    for looked_at, (version, type_, body) in enumerate(rows):
+        if looked_at == limit_rows:
+            return Page(bodies, upto, True, types_of)
+        if body is not None:
+            room -= len(body)
+            if room < 0 and bodies:
+                return Page(bodies, upto, True, types_of)
+            bodies.append(body)
+            types_of.append(type_)
         upto = version
-    return Page(bodies, head, more=False)
+    return Page(bodies, head, False, types_of)
 
 
 def read_settled(connection: sqlite3.Connection, replica: str, scope: str, upto: int) -> int:

@@ -43,7 +43,7 @@ async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> N
             ),
         )
         assert await read(snapshot) == before
-    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False), 1, 1]
+    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False, types=["note"]), 1, 1]
     async with store.snapshot() as snapshot:
         assert await read(snapshot) != before
 
@@ -127,6 +127,84 @@ async def test_a_page_holds_whole_states_up_to_its_bytes_and_one_at_least(
     async with store.snapshot() as snapshot:
         page = await snapshot.page("s", after, limit_bytes)
     assert Page(list(page.bodies), page.upto, page.more) == expected
+
+
+async def write_a_mixture(store: Store) -> None:
+    """Three notes between two events, which are larger, and a head above them all."""
+    rows = [
+        note("s", "a", 1, body=b"aaaa"),
+        note("s", "b", 2, type="event", body=b"b" * 500),
+        note("s", "c", 3, body=b"cccc"),
+        note("s", "d", 5, type="event", deleted=True, body=b"d" * 500),
+        note("s", "e", 6, body=b"eeee"),
+    ]
+    await write(store, Commit(rows, {"s": 7}))
+
+
+async def test_a_page_tells_the_type_of_each_state(store: Store) -> None:
+    await write_a_mixture(store)
+    async with store.snapshot() as snapshot:
+        page = await snapshot.page("s", 0, 10_000)
+    assert list(page.types) == ["note", "event", "note", "event", "note"]
+
+
+@pytest.mark.parametrize(
+    ("types", "after", "limit_bytes", "expected"),
+    [
+        ({"note"}, 0, 12, Page([b"aaaa", b"cccc", b"eeee"], 7, False, ["note"] * 3)),
+        ({"note"}, 0, 11, Page([b"aaaa", b"cccc"], 5, True, ["note"] * 2)),
+        ({"note"}, 0, 1, Page([b"aaaa"], 2, True, ["note"])),
+        ({"note"}, 5, 1, Page([b"eeee"], 7, False, ["note"])),
+        ({"event"}, 0, 1, Page([b"b" * 500], 3, True, ["event"])),
+        ({"event"}, 5, 1, Page([], 7, False)),
+        ({"note", "event"}, 4, 600, Page([b"d" * 500, b"eeee"], 7, False, ["event", "note"])),
+        ({"other", 'quote"'}, 0, 1, Page([], 7, False)),
+        (set(), 0, 1, Page([], 7, False)),
+    ],
+)
+async def test_a_page_of_some_types_passes_over_the_others_and_counts_only_what_it_holds(
+    store: Store, types: set[str], after: int, limit_bytes: int, expected: Page
+) -> None:
+    """Law 6: `upto` is beyond what was passed over, so that hiding is not a gap."""
+    await write_a_mixture(store)
+    async with store.snapshot() as snapshot:
+        page = await snapshot.page("s", after, limit_bytes, types=types)
+    assert Page(list(page.bodies), page.upto, page.more, list(page.types) or ()) == expected
+
+
+@pytest.mark.parametrize(
+    ("types", "after", "limit_rows", "expected"),
+    [
+        ({"note"}, 0, 2, Page([b"aaaa"], 2, True, ["note"])),
+        ({"note"}, 1, 1, Page([], 2, True)),
+        ({"note"}, 2, 2, Page([b"cccc"], 5, True, ["note"])),
+        ({"note"}, 5, 1, Page([b"eeee"], 7, False, ["note"])),
+        ({"event"}, 5, 1, Page([], 7, False)),
+        (set(), 0, 4, Page([], 5, True)),
+        (set(), 0, 5, Page([], 7, False)),
+        (None, 0, 1, Page([b"aaaa"], 1, True, ["note"])),
+    ],
+)
+async def test_no_more_states_are_looked_at_for_a_page_than_it_may(
+    store: Store, types: set[str] | None, after: int, limit_rows: int, expected: Page
+) -> None:
+    await write_a_mixture(store)
+    async with store.snapshot() as snapshot:
+        page = await snapshot.page("s", after, 10_000, types=types, limit_rows=limit_rows)
+    assert Page(list(page.bodies), page.upto, page.more, list(page.types) or ()) == expected
+
+
+async def test_pages_of_some_types_add_up_to_all_of_them_however_small_their_bounds(store: Store) -> None:
+    await write_a_mixture(store)
+    for limit_rows in (1, 2, 3, 10):
+        bodies: list[bytes] = []
+        after, more = 0, True
+        while more:
+            async with store.snapshot() as snapshot:
+                page = await snapshot.page("s", after, 1, types={"note"}, limit_rows=limit_rows)
+            assert page.upto > after
+            bodies, after, more = [*bodies, *page.bodies], page.upto, page.more
+        assert (bodies, after) == ([b"aaaa", b"cccc", b"eeee"], 7)
 
 
 async def test_a_scope_never_written_is_an_empty_page_at_version_0(store: Store) -> None:
@@ -215,3 +293,28 @@ async def test_more_readers_than_a_store_serves_at_once_wait_for_each_other(stor
     await write_notes(store, note("s", "x", 1))
     async with asyncio.timeout(PATIENCE_S):
         assert await asyncio.gather(*(versions(store, "s") for _ in range(50))) == [["x@1"]] * 50
+
+
+async def test_the_living_of_a_type_come_by_id_in_portions(store: Store) -> None:
+    await write_notes(
+        store,
+        note("s", "b", 1),
+        note("s", "a", 2),
+        note("s", "gone", 3, deleted=True),
+        note("s", "other", 4, type="task"),
+        note("t", "c", 1),
+        note("t", "é", 2),
+    )
+    async with store.snapshot() as snapshot:
+
+        async def found(after: str = "", limit: int = 9, scope: str | None = None) -> list[str]:
+            return [row.id for row in await snapshot.of_type("note", scope=scope, after=after, limit=limit)]
+
+        assert await found() == ["a", "b", "c", "é"]
+        assert await found(limit=2) == ["a", "b"]
+        assert await found(after="b", limit=2) == ["c", "é"]
+        assert await found(after="é") == []
+        assert await found(scope="t") == ["c", "é"]
+        assert await found(scope="nowhere") == []
+        [first, *_] = await snapshot.of_type("note", scope=None, after="", limit=1)
+        assert first == note("s", "a", 2)

@@ -13,6 +13,7 @@ import pytest
 
 from syncd.engine.connection import Connection
 from syncd.engine.delta import pack_frame
+from syncd.engine.reader_class import ReaderClass
 from syncd.errors import StoreUnavailable
 from syncd.store.protocol import Snapshot
 from tests.support.engine import Engine
@@ -285,8 +286,8 @@ async def test_who_looked_at_the_head_before_frames_began_above_it_is_told_to_pu
     looked, may_go_on = asyncio.Event(), asyncio.Event()
     stand = engine.watcher._stand
 
-    async def stand_slowly(scopes: Mapping[str, str | None]) -> Any:
-        found = await stand(scopes)
+    async def stand_slowly(scopes: Mapping[str, str | None], reader: ReaderClass) -> Any:
+        found = await stand(scopes, reader)
         looked.set()
         await may_go_on.wait()
         return found
