@@ -3,7 +3,7 @@
 A change that loses or is refused is an outcome, not an exception; an exception ends a whole request.
 
     SyncdError
-      RequestError     the caller's doing: InvalidMessage, UnsupportedMedia, TooLarge, TooSlow
+      RequestError     the caller's doing: InvalidMessage, NotFound, UnsupportedMedia, TooLarge, TooSlow
       AccessError      Unauthenticated, Forbidden
       StoreError       StoreUnavailable, StoreCorrupt, SchemaTooNew: the driver's exception stays as __cause__
       AppError         the app module cannot be loaded or declares something impossible
@@ -22,6 +22,7 @@ __all__ = [
     "CommandError",
     "Forbidden",
     "InvalidMessage",
+    "NotFound",
     "RequestError",
     "SchemaTooNew",
     "SettingsError",
@@ -95,6 +96,13 @@ class TooSlow(RequestError):
 
     code = "too_slow"
     default_hint = "Send it again, in smaller pieces if the connection is slow; nothing was applied."
+
+
+class NotFound(RequestError):
+    """What the URL names is not there; `code` says what."""
+
+    code = "not_found"
+    default_hint = "Look at the list above it."
 
 
 class AccessError(SyncdError):

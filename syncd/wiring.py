@@ -17,6 +17,7 @@ from aiohttp import web
 from syncd.api.access import Access
 from syncd.api.application import make_application
 from syncd.api.body import BodyReader
+from syncd.api.conflicts import ConflictRoutes
 from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
@@ -27,6 +28,7 @@ from syncd.api.sync import SyncRoutes
 from syncd.app import App
 from syncd.bus.local import LocalBus
 from syncd.bus.protocol import Bus
+from syncd.engine.conflict_inbox import ConflictInbox
 from syncd.engine.history import History
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller
@@ -64,6 +66,7 @@ class Server:
     puller: Puller = field(init=False)
     history: History = field(init=False)
     quarantine: Quarantine = field(init=False)
+    inbox: ConflictInbox = field(init=False)
     sockets: Sockets = field(init=False)
     web: web.Application = field(init=False)
 
@@ -95,6 +98,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
     server.pusher = Pusher(server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits)
     undo.push_async_callback(server.pusher.close)
     server.history = History(server.store, server.app)
+    server.inbox = ConflictInbox(server.store, server.pusher.act)
     server.quarantine = Quarantine(
         server.store,
         server.pusher.push,
@@ -142,6 +146,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
         ),
         history=HistoryRoutes(history=server.history),
         quarantine=QuarantineRoutes(quarantine=server.quarantine, bodies=bodies),
+        conflicts=ConflictRoutes(inbox=server.inbox, bodies=bodies),
         health=HealthRoutes(store=server.store, app=server.app),
     )
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from syncd.api.access import Access
 from syncd.api.compression import compression_middleware
+from syncd.api.conflicts import ConflictRoutes
 from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
@@ -25,6 +26,7 @@ def make_application(
     stream: StreamRoute,
     history: HistoryRoutes,
     quarantine: QuarantineRoutes,
+    conflicts: ConflictRoutes,
     health: HealthRoutes,
 ) -> web.Application:
     """Join the routes; sockets and streams are closed when the application shuts down."""
@@ -46,6 +48,10 @@ def make_application(
         web.get("/sync/v1/quarantine", quarantine.waiting),
         web.post("/sync/v1/quarantine/replay", quarantine.replay),
         web.post("/sync/v1/quarantine/dismiss", quarantine.dismiss),
+        web.get("/sync/v1/conflicts", conflicts.page),
+        web.post("/sync/v1/conflicts/settle", conflicts.settle),
+        web.get("/sync/v1/conflicts/{id}", conflicts.get),
+        web.post("/sync/v1/conflicts/{id}/reopen", conflicts.reopen),
     ]
     application = web.Application(
         middlewares=[

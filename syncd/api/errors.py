@@ -40,6 +40,7 @@ _STATUS: Final[Mapping[type[SyncdError], int]] = {
     errors.UnsupportedMedia: 415,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
+    errors.NotFound: 404,
     errors.RequestError: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,

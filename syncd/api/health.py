@@ -40,6 +40,7 @@ class HealthRoutes:
                 "stream": "GET /sync/v1/stream (Server-Sent Events)",
                 "history": "GET /sync/v1/history, /sync/v1/explain, /sync/v1/undo",
                 "quarantine": "GET /sync/v1/quarantine",
+                "conflicts": "GET /sync/v1/conflicts",
                 "health": ["GET /health/live", "GET /health/ready"],
             }
         )

@@ -7,14 +7,15 @@ neighbours down (invariant 6). docs/protocol.md shows every message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conflict_rules.values import MAX_INTEGER, RepeatedKeys
 from syncd.errors import InvalidMessage
 
 __all__ = [
+    "ConflictQuery",
     "DismissRequest",
     "ExplainQuery",
     "Frame",
@@ -26,6 +27,8 @@ __all__ = [
     "PushRequest",
     "QuarantineQuery",
     "ReplayRequest",
+    "SettleRequest",
+    "SettlementItem",
     "Subscribe",
     "UndoQuery",
     "Unsubscribe",
@@ -132,6 +135,38 @@ class ReplayRequest(_QuarantineRequest):
 
 class DismissRequest(_QuarantineRequest):
     """Take these changes out of the quarantine."""
+
+
+class ConflictQuery(_Query):
+    """Which conflicts: in one scope, about one type or resource; `after`: the id of the last one had."""
+
+    scope: Name | None = None
+    status: Literal["open", "settled", "any"] = "open"
+    type: Name | None = None
+    id: Name | None = None
+    after: Name = ""
+    limit: PageSize = 100
+
+
+class SettlementItem(_Message):
+    """One answer: `choice`, the key of a candidate, or `value`. `version`: of the conflict as it was shown."""
+
+    conflict: Name
+    choice: Name | None = None
+    value: Any = None
+    version: Place | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.choice is None) is ("value" not in self.model_fields_set):
+            raise ValueError("either choice, the key of a candidate, or value")
+        return self
+
+
+class SettleRequest(_Message):
+    """Answer these conflicts."""
+
+    settlements: Annotated[list[SettlementItem], Field(min_length=1, max_length=500)]
 
 
 class Hello(_Message):
