@@ -53,6 +53,12 @@ class Disputes:
         state = await self._load((str(about["type"]), str(about["id"])))
         if state is None or state.deleted is not None:
             raise InvalidValue("deleted", "id", "what this conflict was about has been deleted")
+        if field not in state.fields:
+            # It was of a life that a delete has ended; what was put in its place has no such field.
+            raise InvalidValue("no_such_conflict", "id", f"there is no {field} any more that could be in dispute")
+        # The value may have been changed since it was chosen.
+        fields = {**conflict.fields, "accepted": state.fields[field]}
+        self._put(replace(conflict, fields=fields, marks={**conflict.marks, "accepted": conflict.marks["status"]}))
         version = self._workspace.head(state.scope) + 1
         dispute = Dispute(conflict.id, version, open=True)
         self._put(

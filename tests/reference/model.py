@@ -207,7 +207,15 @@ class Reference:
         version = self.next_version(held["scope"])
         kept = held["fields"] if self.deletes(change) == "update_wins" else {}
         disputes = held["disputes"] if self.deletes(change) == "update_wins" else {}
-        gone = {**held, "fields": kept, "disputes": disputes, "deleted": (version, made["stamp"]), "floor": None}
+        asked = held["asked"] if self.deletes(change) == "update_wins" else {}
+        gone = {
+            **held,
+            "fields": kept,
+            "disputes": disputes,
+            "asked": asked,
+            "deleted": (version, made["stamp"]),
+            "floor": None,
+        }
         self.put({**gone, "by": (made["replica"], made["n"])}, version)
         for name in sorted(held["disputes"]):  # there is nothing left to choose for
             self.tell(change, made, held, name, "deleted", [])
@@ -279,7 +287,9 @@ class Reference:
         disputes = dict(held["disputes"])
         for name, what in news.items():
             if what == "asked":
-                disputes[name] = {"conflict": question_id(held["type"], held["id"], name), "version": version}
+                asked = question_id(held["type"], held["id"], name)
+                disputes[name] = {"conflict": asked, "version": version}
+                held = {**held, "asked": held["asked"] | {name: asked}}
             if what == "answered":
                 del disputes[name]
         self.put({**held, "disputes": disputes, "by": (made["replica"], made["n"])}, version)
@@ -299,7 +309,7 @@ class Reference:
             offered = change["fields"][name]
             question = opened(held, name, made, offered, group)
             if old is not None and name in held["disputes"]:
-                question = widened(reopened(old["question"]), made, offered, group)
+                question = {**widened(reopened(old["question"]), made, offered, group), "accepted": value}
             elif old is not None:
                 question = asked_anew(old["question"], question)
         else:
@@ -317,16 +327,14 @@ class Reference:
 
     def settle_field(self, change: dict[str, Any], made: Offer, held: Held) -> Outcome:
         """A settlement on the resource: names its conflict, and the value that is to hold (law 8)."""
-        asked = self.resources.get(("conflict", change.get("conflict", "")))
-        if asked is None or len(change.get("fields", {})) != 1:
+        if len(change.get("fields", {})) != 1:
             raise Refused("no_such_conflict")
         ((name, value),) = change["fields"].items()
+        if change.get("conflict") is None or held["asked"].get(name) != change["conflict"]:
+            raise Refused("no_such_conflict")
+        asked = self.resources["conflict", change["conflict"]]
         question = asked["question"]
-        if question["about"] != {"type": held["type"], "id": held["id"]} or question["field"] != name:
-            raise Refused("no_such_conflict")
-        field = held["fields"].get(name)
-        if field is None:
-            raise Refused("no_such_conflict")
+        field = held["fields"][name]
         entry = entry_of(made, value, None)
         unseen = not seen(field["version"], field["stamp"], made)
         if question["status"] == "settled" and unseen and not earlier(field["stamp"], made["stamp"]):
@@ -351,14 +359,23 @@ class Reference:
         kind = "applied" if held["version"] <= made["base"] else "merged"
         if fields == {"status": "open"}:
             if question["status"] == "open":
-                return {"outcome": kind, "version": held["version"]}
-            version = self.put_question(held["scope"], held["id"], reopened(question), made)
+                return {"outcome": kind, "version": held["version"], "unspecified": True}
             about = self.resources.get((question["about"]["type"], question["about"]["id"]))
-            if about is not None and question["field"] is not None:
-                again = self.next_version(about["scope"])
-                dispute = {"conflict": held["id"], "version": again, "by": made["replica"]}
-                self.put({**about, "disputes": about["disputes"] | {question["field"]: dispute}}, again)
-            return {"outcome": kind, "version": version}
+            if about is None or about["deleted"] is not None:
+                raise Refused("deleted")
+            name = question["field"]
+            if name is not None and name not in about["fields"]:
+                raise Refused("no_such_conflict")  # it was of another life of the resource
+            again = reopened(question)
+            if name is not None:
+                again["accepted"] = about["fields"][name]["value"]  # what stands meanwhile
+            version = self.put_question(held["scope"], held["id"], again, made)
+            if name is not None:
+                at = self.next_version(about["scope"])
+                dispute = {"conflict": held["id"], "version": at}
+                was_asked = about["asked"] | {name: held["id"]}
+                self.put({**about, "disputes": about["disputes"] | {name: dispute}, "asked": was_asked}, at)
+            return {"outcome": kind, "version": version, "unspecified": True}
         if set(fields) != {"choice"} or question["field"] is not None:
             raise Refused("no_such_conflict")
         last, entry = question["settlement"], entry_of(made, fields["choice"], fields["choice"])
@@ -404,6 +421,7 @@ def nothing(change: dict[str, Any]) -> Held:
         "version": 0,
         "fields": {},
         "disputes": {},
+        "asked": {},
         "deleted": None,
         "floor": None,
         "by": None,

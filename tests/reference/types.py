@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from syncd.app import App, Resource, rules
 
-__all__ = ["FIELDS", "RULES", "SCOPES", "app_of", "available", "rule_of"]
+__all__ = ["ASKING", "FIELDS", "RULES", "SCOPES", "app_of", "rule_of"]
 
 
 def by_difference(base: Any, mine: Any, theirs: Any) -> Any:
@@ -52,21 +52,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 
+ASKING = {"game", "match", "roster"}
+"""Types with a field whose values become a question."""
+
 SCOPES: dict[str, str] = {name: ("north", "south")[place % 2] for place, name in enumerate(RULES)}
 
 
 def rule_of(type_name: str, field: str) -> Any:
     """The rule of one field, as the model is told it."""
     return RULES[type_name].get("fields", {}).get(field, RULES[type_name]["rule"])
-
-
-NOT_YET: set[str] = set()
-"""Their rule asks, and the engine does not open conflicts yet."""
-
-
-def available() -> list[str]:
-    """The types that this version of syncd can merge."""
-    return [name for name in RULES if name not in NOT_YET]
 
 
 def app_of(names: list[str]) -> App:
