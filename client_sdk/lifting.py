@@ -11,7 +11,7 @@ from conflict_rules import Change
 from syncd.app import App, Veto
 from syncd.app.upgrades import UpgradeFailed
 
-__all__ = ["lifted"]
+__all__ = ["lifted", "why_not"]
 
 log = logging.getLogger(__name__)
 
@@ -28,3 +28,14 @@ def lifted(app: App, change: Change) -> Change | None:
     except (Veto, UpgradeFailed) as refusal:
         log.warning("change %d means nothing to version %d of the app: %s", change.n, app.version, refusal)
         return None
+
+
+def why_not(app: App, change: Change) -> tuple[str, str]:
+    """Why the app refuses a change that `lifted` gives None for: code and sentence, as the server would say it."""
+    try:
+        app.upgrades.lift(change)
+    except Veto as veto:
+        return veto.code, veto.message
+    except UpgradeFailed as failure:
+        return "upgrade_failed", str(failure)
+    raise ValueError(f"the app lifts change {change.n}")

@@ -212,8 +212,10 @@ def in_units(entries: Iterable[Entry]) -> list[list[Entry]]:
     return units
 
 
-def stand_in(entry: Entry) -> str:
+def stand_in(entry: Entry, schema: int | None = None) -> str:
     """What settles the number of a change that the server will not even read: a delete of nothing.
+
+    `schema`: under which version of the app, if not that of the change.
 
     A gap would stop everything behind it (law 3).
     """
@@ -226,7 +228,7 @@ def stand_in(entry: Entry) -> str:
         f"none-{change.replica}-{change.n}",
         Op.DELETE,
         change.stamp,
-        schema=change.schema,
+        schema=change.schema if schema is None else schema,
     )
     return encode_body(harmless)
 

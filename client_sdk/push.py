@@ -21,6 +21,7 @@ from client_sdk.errors import (
 )
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
+from client_sdk.lifting import why_not
 from client_sdk.messages import Limits, PushReply
 from client_sdk.outbox import Entry, all_of, stand_in
 from client_sdk.portion import Portion
@@ -81,6 +82,9 @@ class Push:
         except TimedOut:
             self._portion.came_late(most_bytes)
             raise
+        except UpgradeRequired:
+            if not await self._settle_without_meaning(units[0]):
+                raise
         self._portion.came(most_bytes)
 
     async def _send(self, units: Sequence[Sequence[Entry]]) -> None:
@@ -129,7 +133,20 @@ class Push:
         if not await self._settlement.settle(entries, reply):
             raise _other_version(reply) or Busy("the server settled none of the changes that were sent")
 
-    async def _stand_in(self, entries: Sequence[Entry], refusal: Refused) -> None:
+    async def _settle_without_meaning(self, unit: Sequence[Entry]) -> bool:
+        """What the app here refuses cannot be sent in words that the server reads, and must not stop what follows.
+
+        Returns False if it is not that for which the queue waits.
+        """
+        app = self._replica.app
+        refused = next((entry.change for entry in unit if entry.meaning is None), None)
+        if refused is None:
+            return False
+        code, message = why_not(app, refused)
+        await self._stand_in(unit, Refused(message, code), app.version)
+        return True
+
+    async def _stand_in(self, entries: Sequence[Entry], refusal: Refused, schema: int | None = None) -> None:
         """Settle the numbers of what the server will not read, so that there is no gap, and keep it as rejected."""
         limits = self._transport.limits
         # One by one they are small, but the group they stand for may have been over the limits.
@@ -138,7 +155,7 @@ class Push:
             part = entries[start : start + at_once]
             try:
                 reply, _ = await self._transport.push(
-                    part[0].change.replica, self._replica.app.version, [stand_in(entry) for entry in part]
+                    part[0].change.replica, self._replica.app.version, [stand_in(entry, schema) for entry in part]
                 )
             except Refused:
                 # Then the change is not to blame, and nothing is taken from the queue.

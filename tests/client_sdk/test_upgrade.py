@@ -227,6 +227,32 @@ class TestWhileTheServerRunsAnotherVersion:
             assert [walk.km for walk in await family.collection(v3.Walk).all()] == [32.19]
             assert await phone.check("main")
 
+    async def test_what_the_updated_app_refuses_does_not_stop_the_queue_either(
+        self, tmp_path: Path, open_client: OpenClient
+    ) -> None:
+        """The server would say the same of it, but it does not even read that version any more."""
+        club = App("walking_club", version=3)
+        club.resource(scope="main")(v3.Walk)
+        club.upgrade(from_version=1)(lambda change: change.renamed("title", "name").without("mood"))
+
+        @club.upgrade(from_version=2)
+        def no_memos(change: Intent) -> Intent | None:
+            walk = change.converted("miles", v3.in_km).renamed("miles", "km").with_default("open_to_guests", False)
+            return walk if walk.type == "walk" and walk.id != "moor" else None
+
+        async with served(tmp_path / "server.db", without_upgrades) as server:
+            phone = await open_client("phone", server.url, app=club)
+            await phone.collection("walk").put({"id": "heath", "name": "Heath", "km": 2.0, "open_to_guests": True})
+            await phone.synced()
+            rejected = [(change.type, change.id, outcome.code) for change, outcome in await phone.rejected()]
+            assert rejected == [
+                ("walk", "moor", "obsolete"),
+                ("walk", "moor", "obsolete"),
+                ("memo", "rain", "obsolete"),
+            ]
+            assert sorted(str(walk["id"]) for walk in await phone.collection("walk").all()) == ["dunes", "heath"]
+            assert await phone.check("main")
+
     async def test_a_server_that_is_updated_gets_the_queue_without_anybody_s_doing(
         self, tmp_path: Path, open_client: OpenClient
     ) -> None:
