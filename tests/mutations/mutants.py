@@ -43,6 +43,10 @@ _SEVERAL = "conflict_rules.several"
 _MANUAL = "conflict_rules.manual"
 _APPEND = "conflict_rules.append"
 _RULE_LWW = "conflict_rules.lww"
+_CONFLICT = "conflict_rules.conflict"
+_DISPUTES = "syncd.engine.disputes"
+_APPLY = "syncd.engine.apply"
+_SETTLE = "syncd.engine.settle"
 
 _SEEN = "return self.version <= change.base or self.stamp.replica == change.replica"
 _LATER = "if held is None or offer.has_seen(held.mark) or offer.stamp > held.mark.stamp:"
@@ -237,15 +241,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "set-keeps-old-dots",
         _SET,
-        "            left = _unseen(dots, element, offer)\n            kept",
-        "            left = _marks(dots, element)\n            kept",
+        "_put(dots, element, [*_unseen(dots, element, offer), *(own",
+        "_put(dots, element, [*_marks(dots, element), *(own",
         "an add takes away the dots it has seen",
     ),
     Mutant(
         "set-adds-only-once",
         _SET,
-        "dots[_key(element)] = (element, [*left, *(kept or [own])])",
-        "dots[_key(element)] = (element, left or kept or [own])",
+        "[*_unseen(dots, element, offer), *(own or [Mark(offer.version, offer.stamp)])]",
+        "_unseen(dots, element, offer) or own or [Mark(offer.version, offer.stamp)]",
         "each add has a dot of its own",
     ),
     Mutant(
@@ -259,8 +263,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "set-unsorted",
         _SET,
-        "[dots[key][0] for key in sorted(dots)]\n        if len",
-        "[dots[key][0] for key in dots]\n        if len",
+        "[dots[key][0] for key in sorted(dots)]\n        return",
+        "[dots[key][0] for key in dots]\n        return",
         "a set is shown sorted",
     ),
     Mutant(
@@ -290,6 +294,120 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "own-mark-is-whose-it-was", _OWN, "shared_mark(held.mark, offer)", "held.mark", "a new value has a new mark"
+    ),
+    # manual, and its questions
+    Mutant(
+        "manual-takes-what-it-has-not-seen",
+        _MANUAL,
+        "return self.disagree(held, offer)",
+        "return overwrite(held, offer)",
+        "values that disagree are a question",
+    ),
+    Mutant(
+        "manual-asks-about-equal-values",
+        _MANUAL,
+        "            return Settled(Fate.SAME, held)\n        return self.disagree",
+        "            pass\n        return self.disagree",
+        "equal values do not disagree",
+    ),
+    Mutant(
+        "whole-row-write-settles",
+        _MANUAL,
+        "    if same_value(held.value, offer.value):\n        # A whole",
+        "    if False:\n        # A whole",
+        "law 8: writing back the accepted value chooses nothing",
+    ),
+    Mutant(
+        "edits-never-settle",
+        _MANUAL,
+        "return _ended(settled, dispute, offer) if dispute.version <= offer.change.base else settled",
+        "return settled",
+        "law 8: an edit that has seen the question settles it",
+    ),
+    Mutant(
+        "any-edit-settles",
+        _MANUAL,
+        "return _ended(settled, dispute, offer) if dispute.version <= offer.change.base else settled",
+        "return _ended(settled, dispute, offer)",
+        "law 8: only an edit that has seen the question settles it",
+    ),
+    Mutant(
+        "settles-any-conflict",
+        _MANUAL,
+        "if held is None or dispute is None or dispute.conflict != offer.change.conflict:",
+        "if held is None or dispute is None:",
+        "law 8: a settlement names its conflict",
+    ),
+    Mutant(
+        "first-settlement-stands",
+        _MANUAL,
+        "if not dispute.open and not offer.has_seen(held.mark) and offer.stamp <= held.mark.stamp:",
+        "if not dispute.open and not offer.has_seen(held.mark):",
+        "of two settlements the later stands",
+    ),
+    Mutant(
+        "last-settlement-stands",
+        _MANUAL,
+        "if not dispute.open and not offer.has_seen(held.mark) and offer.stamp <= held.mark.stamp:",
+        "if False:",
+        "of two settlements the later stands, whichever comes first",
+    ),
+    Mutant(
+        "candidates-forgotten",
+        _CONFLICT,
+        'self.fields["candidates"] = [first, *others, candidate]',
+        'self.fields["candidates"] = [first, candidate]',
+        "a conflict keeps every candidate",
+    ),
+    Mutant(
+        "candidates-doubled",
+        _CONFLICT,
+        'others = [other for other in others if other.get("replica") != change.replica]',
+        "others = list(others)",
+        "law 1: what a replica says later takes the place of what it said before",
+    ),
+    Mutant(
+        "settlement-not-kept",
+        _CONFLICT,
+        'if self.fields["settlement"] is not None:',
+        "if False:",
+        "an earlier settlement is put aside, not forgotten",
+    ),
+    Mutant(
+        "loser-is-not-told",
+        _DISPUTES,
+        'if outcome.code != "settled_otherwise" or',
+        "if True or",
+        "of two settlements both are seen in the conflict",
+    ),
+    Mutant(
+        "back-without-its-question",
+        _CONFLICT,
+        "return now.open or was != now",
+        "return was != now",
+        "what was in dispute before a delete is asked again when the resource is back",
+    ),
+    Mutant(
+        "clients-may-edit-conflicts",
+        _APPLY,
+        "if change.type == CONFLICT_TYPE and change.op is not Op.SETTLE:",
+        "if False:",
+        "law 7: conflicts change by settlements only",
+    ),
+    # Numbers, groups, bases: the engine
+    Mutant(
+        "base-beyond-the-head-counts",
+        _APPLY,
+        "base=change.base if change.base <= head else 0",
+        "base=change.base",
+        "law 10: a version that was never reached was not shown",
+    ),
+    Mutant(
+        "group-takes-effect-in-parts",
+        _SETTLE,
+        "            workspace.undo(start)\n",
+        "",
+        "a group is applied as a whole, or not",
     ),
     # What several have made
     Mutant(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutations.mutants import EQUIVALENT, Mutant
+from tests.mutations.one import NOTHING
 from tests.sizes import SIZES
 
 __all__ = ["Verdict", "run_all", "run_one", "table"]
@@ -52,7 +53,10 @@ def run_one(mutant: Mutant) -> Verdict:
 
 
 def run_all(mutants: Sequence[Mutant]) -> list[Verdict]:
-    """All of them, told one by one as they are done."""
+    """All of them, told one by one as they are done. First of all nothing is broken, and nobody may notice that."""
+    whole = run_one(Mutant(NOTHING, "", "", "", "nothing is broken"))
+    if whole.by is not None:
+        raise RuntimeError(f"tests fail though nothing is broken: {whole.by}, history {whole.after}: {whole.what}")
 
     def told(mutant: Mutant) -> Verdict:
         verdict = run_one(mutant)
