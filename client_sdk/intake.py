@@ -14,7 +14,7 @@ from client_sdk.local_rows import ResourceRow, ScopeRow
 from client_sdk.messages import Delta, Page
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import Entry, ResourceKey
-from client_sdk.rebase import is_included, is_settled_by_page
+from client_sdk.rebase import base_in_past_of, is_included, is_settled_by_page
 from client_sdk.replica import Replica
 from client_sdk.shown_changes import ShownChanges
 from conflict_rules import Stamp, State
@@ -72,7 +72,8 @@ class Intake:
                     return True
                 return is_included(entry.change, entry.outcome, version, origins)
 
-            await self._take_in(row, page.states, is_held, purge=ends_reset)
+            rebased = await self._rebased(scope, page) if row.resetting or ends_reset else []
+            await self._take_in(row, page.states, is_held, rebased, purge=ends_reset)
             if ends_reset:
                 self._settled_before_reset.pop(scope, None)
             await self._numbering.leave_taken(pulled_as, page.settled)
@@ -164,14 +165,15 @@ class Intake:
         row: ScopeRow,
         states: Sequence[tuple[State, str]],
         is_held: Callable[[Entry], bool],
+        rebased: Sequence[Entry] = (),
         *,
         purge: bool = False,
     ) -> None:
-        """States, cursor and the end of pending changes, in one commit."""
+        """States, cursor, the end of pending changes, and what stands in the place of others, in one commit."""
         replica = self._replica
         held = [entry for entry in replica.outbox.shown_in(row.name) if is_held(entry)]
         keys = {(state.type, state.id) for state, _ in states}
-        keys |= {key for entry in held for key in replica.touched_by(entry)}
+        keys |= {key for entry in (*held, *rebased) for key in replica.touched_by(entry)}
         if purge and self._shown.is_watched(row.name):
             keys |= {(known.type, known.id) for known in await replica.store.resources(None, row.name)}
         before = await self._shown.look(keys)
@@ -182,6 +184,7 @@ class Intake:
                 ResourceRow(state.type, state.id, row.name, state.version, row.generation, body)
                 for state, body in states
             )
+            await replica.store.renumber(entry.row() for entry in rebased)
             await replica.store.hide(entry.seq for entry in held)
             if purge:
                 await replica.store.purge(row.name, row.generation)
@@ -190,10 +193,31 @@ class Intake:
                 await replica.store.save_replica(replica_row)
         replica.row = replica_row
         replica.scopes[row.name] = row
+        for entry in rebased:
+            known = replica.outbox.get(entry.seq)
+            if known is not None:
+                known.become(entry)
         for entry in held:
             entry.shown = False
             replica.outbox.tidy(entry.seq)
         await self._shown.tell(before)
+
+    async def _rebased(self, scope: str, page: Page) -> list[Entry]:
+        """Changes with other bases, since the server has another past (law 10); of those that were never sent.
+
+        What was sent keeps its content for ever: it may have been settled under it, and would count twice (law 3).
+        """
+        brought = {(state.type, state.id): state for state, _ in page.states}
+        rebased: list[Entry] = []
+        for entry in self._replica.outbox.shown_in(scope):
+            change = entry.change
+            if entry.sent or not entry.waiting or (entry.key not in brought and not page.reset):
+                continue
+            held, _, _ = await self._replica.look(entry.key)
+            base = base_in_past_of(brought.get(entry.key), held, change.base)
+            if base != change.base:
+                rebased.append(entry.made_anew(change.replica, change.n, base))
+        return rebased
 
     def _settled_in(self, scope: str) -> set[int]:
         return {entry.seq for entry in self._replica.outbox.shown_in(scope) if not entry.waiting}

@@ -12,10 +12,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conflict_rules import Change, Outcome, Rule, State, apply_change
+from conflict_rules import Change, Mark, Outcome, Rule, State, apply_change
 from conflict_rules.values import MAX_INTEGER
 
-__all__ = ["ABOVE_ALL", "Pending", "base_of", "is_included", "is_settled_by_page", "same_content", "show"]
+__all__ = [
+    "ABOVE_ALL",
+    "Pending",
+    "base_in_past_of",
+    "base_of",
+    "is_included",
+    "is_settled_by_page",
+    "same_content",
+    "show",
+]
 
 ABOVE_ALL: Final = MAX_INTEGER
 
@@ -58,6 +67,19 @@ def base_of(
     return min([base, *(entry.change.base for entry in pending if entry.seq in hiding)])
 
 
+def base_in_past_of(brought: State | None, held: State | None, base: int) -> int:
+    """Laws 1 and 10: what is left of a base once the server has another past than the one it was shown of.
+
+    Versions count anew from where the server was restored, so that the same number may stand for what nobody here has
+    seen. The base claims all of `brought`, the resource as the server has it now, that was `held` here too, up to the
+    first value that was not.
+    """
+    if brought is None:
+        return 0
+    known = set() if held is None else set(_marks(held))
+    return min([base, brought.version, *(mark.version - 1 for mark in _marks(brought) if mark not in known)])
+
+
 def is_settled_by_page(change: Change, replica: str, settled: int) -> bool:
     """Law 4: a page that says `settled` of `replica` in the change's scope holds whatever became of it."""
     return change.replica == replica and change.n <= settled
@@ -72,6 +94,10 @@ def is_included(change: Change, outcome: Outcome | None, version: int, origins: 
     if outcome is not None and outcome.version <= version:
         return True
     return origins.get(change.replica, 0) >= change.n
+
+
+def _marks(state: State) -> list[Mark]:
+    return [*state.marks.values(), *([] if state.deleted is None else [state.deleted])]
 
 
 def same_content(left: State | None, right: State | None) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from client_sdk.rebase import base_of, is_included, is_settled_by_page, same_content, show
-from conflict_rules import Kind, Outcome, rule_by_name
+from client_sdk.rebase import base_in_past_of, base_of, is_included, is_settled_by_page, same_content, show
+from conflict_rules import Kind, Mark, Outcome, Stamp, rule_by_name
 from tests.client_sdk.make import change, pending, state
 
 MERGE = rule_by_name("merge")
@@ -106,6 +106,32 @@ class TestTheBaseOfAnEdit:
 
     def test_of_an_edit_over_ones_own_pending_create_is_nothing(self) -> None:
         assert self.base(None, [pending("create", n=1, x=1)], "x") == 0
+
+
+class TestTheBaseInAnotherPast:
+    """Laws 1 and 10: the server was restored, and counts versions anew from the backup on."""
+
+    def test_stands_where_the_server_has_the_very_state_that_was_shown(self) -> None:
+        assert base_in_past_of(state(5, text="a"), state(5, text="a"), 5) == 5
+
+    def test_claims_nothing_of_what_the_server_no_longer_has(self) -> None:
+        assert base_in_past_of(None, state(45, text="a"), 45) == 0
+
+    def test_claims_nothing_that_was_written_since_under_a_number_that_it_covers(self) -> None:
+        """Version 45 was one value in the past that is lost, and version 43 is another in this one."""
+        assert base_in_past_of(state(43, at=900, by="t", x="new"), state(45, x="lost"), 45) < 43
+
+    def test_still_claims_the_fields_that_both_pasts_share(self) -> None:
+        shared, lost, new = Mark(30, Stamp(1, 0, "s")), Mark(45, Stamp(2, 0, "s")), Mark(43, Stamp(3, 0, "t"))
+        held = state(45, marks={"x": shared, "y": lost}, x=1, y=1)
+        brought = state(43, marks={"x": shared, "y": new}, x=1, y=2)
+        assert base_in_past_of(brought, held, 45) == 42
+
+    def test_is_never_raised(self) -> None:
+        assert base_in_past_of(state(30, x=1), state(30, x=1), 7) == 7
+
+    def test_does_not_claim_to_have_seen_a_delete_of_the_new_past(self) -> None:
+        assert base_in_past_of(state(43, by="t", deleted=True), state(45, x=1), 45) == 42
 
 
 class TestWhenAPendingChangeIsDropped:
