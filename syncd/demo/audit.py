@@ -52,7 +52,7 @@ def audit(
         "acknowledged": len(heard),
         "repeated": sum(entry.repeat for entries in heard.values() for entry in entries),
         "unheard": sum(not entry.heard for entries in heard.values() for entry in entries),
-        **{kind: outcomes[kind] for kind in ("applied", "merged", "overruled", "rejected")},
+        **{kind: outcomes[kind] for kind in ("applied", "merged", "conflict", "overruled", "rejected")},
         "lost": len({*missing, *effects_missing}),
     }
     return Audit(
@@ -128,15 +128,14 @@ def _check_numbers(ledger: Sequence[LedgerRow]) -> Check:
 
 
 def _check_versions(heard: Mapping[Number, Sequence[Acknowledgement]], ledger: Sequence[LedgerRow]) -> Check:
-    """Each version of a scope comes of one change, and none is left out."""
+    """Each version of a scope comes of one change, or is a question that it raised, and none is left out."""
     told: dict[str, set[int]] = {}
-    for entries in heard.values():
-        for entry in entries:
-            if entry.outcome in _TOOK_EFFECT:
-                told.setdefault(entry.scope, set()).add(entry.version)
-    for row in ledger:
-        if row.outcome in _TOOK_EFFECT:
-            told.setdefault(row.scope, set()).add(row.version)
+    changes: list[Acknowledgement | LedgerRow] = [entry for entries in heard.values() for entry in entries]
+    for change in [*changes, *ledger]:
+        if change.outcome in _TOOK_EFFECT:
+            # A question takes the version after that of the change which raised it.
+            versions = range(change.version, change.version + 1 + len(change.conflicts))
+            told.setdefault(change.scope, set()).update(versions)
     wrong = [
         f"{scope} lacks version {', '.join(map(str, gap))}"
         for scope, versions in told.items()

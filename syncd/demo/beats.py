@@ -15,6 +15,7 @@ __all__ = [
     "AFTERWARDS",
     "BOTH",
     "AcknowledgementLost",
+    "Answers",
     "Beat",
     "CatchUp",
     "ClockJumps",
@@ -147,4 +148,23 @@ class Sees:
     words: str
 
 
-Beat = Tap | SignalReturns | SignalGoes | CatchUp | AcknowledgementLost | ServerKilled | PhoneKilled | ClockJumps | Sees
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The scorer answers whatever the phone asks by then, as the record has it."""
+
+    at: Moment
+    phone: PhoneName
+
+
+Beat = (
+    Tap
+    | SignalReturns
+    | SignalGoes
+    | CatchUp
+    | AcknowledgementLost
+    | ServerKilled
+    | PhoneKilled
+    | ClockJumps
+    | Sees
+    | Answers
+)

@@ -69,5 +69,9 @@ async def fresh_copy(url: str, replica: Path, app: App, scope: str) -> Copy:
             if declared.model is not None
             for resource in await client.collection(declared.model).all(scope)
         }
+        resources |= {
+            ("conflict", conflict.id): conflict.to_fields() for conflict in await client.conflicts.all(scope, open=None)
+        }
         score: Any = await client.view("score", scope)
-        return Copy("a fresh replica", resources, score)
+        events: Any = await client.view("match_events", scope)
+        return Copy("a fresh replica", resources, score, events)

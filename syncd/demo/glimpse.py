@@ -36,13 +36,17 @@ def shown(score: Mapping[str, Any]) -> Shown:
 
 @dataclass(frozen=True, slots=True)
 class PhoneGlimpse:
-    """A phone. `bars`: 0 to 4, of signal. `on`: not between a kill and the next start. `queue`: changes not settled."""
+    """A phone. `bars`: 0 to 4, of signal. `on`: not between a kill and the next start. `queue`: changes not settled.
+
+    `questions`: what it asks and nobody has answered, as far as it knows.
+    """
 
     bars: int = 0
     on: bool = False
     clock_ahead_ms: int = 0
     queue: int = 0
     screen: Shown = NOTHING_SHOWN
+    questions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Acknowledgement:
     """One outcome in the reply to one push, beside the change that it answers.
 
     `heard`: whether the reply was passed on to the phone. `digest`: hexadecimal, of the change as it was sent.
+    `conflicts`: the ids of the questions that it raised.
     """
 
     phone: str
@@ -39,6 +40,7 @@ class Acknowledgement:
     op: str
     fields: dict[str, JsonValue] = field(default_factory=dict)
     code: str | None = None
+    conflicts: Sequence[str] = ()
 
     @property
     def settles(self) -> bool:
@@ -91,6 +93,7 @@ def acknowledgements(phone: str, request: object, reply: object, *, heard: bool)
             op=str(change.get("op", "")),
             fields=dict(change.get("fields", {})),
             code=outcome.get("code"),
+            conflicts=list(outcome.get("conflicts", ())),
         )
         for change, outcome in zip(changes, outcomes, strict=False)
     ]

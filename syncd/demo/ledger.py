@@ -17,7 +17,7 @@ __all__ = ["LedgerRow", "read_ledger"]
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One settled change. `digest`: hexadecimal. `outcome` and `version`: as they were told in the reply."""
+    """One settled change. `digest`: hexadecimal. `outcome`, `version`, `conflicts`: as they were told in the reply."""
 
     replica: str
     n: int
@@ -28,6 +28,7 @@ class LedgerRow:
     type: str
     id: str
     op: str
+    conflicts: Sequence[str] = ()
 
 
 def read_ledger(database: Path) -> Sequence[LedgerRow]:
@@ -58,6 +59,7 @@ def read_ledger(database: Path) -> Sequence[LedgerRow]:
                 type=type_name,
                 id=resource_id,
                 op=json.loads(change)["op"],
+                conflicts=outcome.get("conflicts", []),
             )
         )
     return ledger

@@ -19,6 +19,8 @@ from typing import Any
 
 from client_sdk import Client
 from syncd.app import App, Resource, load_app
+from syncd.apps.grassroots import ONE, TWO
+from syncd.demo.script import same_goal
 
 __all__ = ["Phone", "main"]
 
@@ -44,6 +46,7 @@ class Phone:
             "notice_signal": self._notice_signal,
             "catch_up": self._catch_up,
             "show_all": self._show_all,
+            "answer": self._answer,
             "glance": self._glance,
         }
 
@@ -53,8 +56,12 @@ class Phone:
         return {**answer, **await self.screen()}
 
     async def screen(self) -> Answer:
-        """What can be read on the screen: the queue's length as `pending`, and the match as `score`."""
-        return {"score": await self._client.view("score", self._scope), "pending": self._client.status.pending}
+        """What can be read on the screen: the match as `score`, and how many changes wait and questions are open."""
+        return {
+            "score": await self._client.view("score", self._scope),
+            "pending": self._client.status.pending,
+            "questions": len(await self._client.conflicts.all(self._scope)),
+        }
 
     async def _glance(self, request: Request) -> Answer:
         """Only a look at the screen, which comes with every answer."""
@@ -97,13 +104,27 @@ class Phone:
         return {}
 
     async def _show_all(self, request: Request) -> Answer:
-        """Everything on this phone that belongs to the scope: `resources`."""
+        """Everything on this phone that belongs to the scope: `resources`; and the `events` as they count."""
         shown = [
             {"type": name, "id": resource.id, "fields": resource.to_fields()}
             for name in self._app.types
             for resource in await self._client.collection(self._model(name)).all(request["scope"])
         ]
-        return {"resources": shown}
+        shown += [
+            {"type": "conflict", "id": conflict.id, "fields": conflict.to_fields()}
+            for conflict in await self._client.conflicts.all(request["scope"], open=None)
+        ]
+        return {"resources": shown, "events": await self._client.view("match_events", request["scope"])}
+
+    async def _answer(self, request: Request) -> Answer:
+        """Answer what is asked, by `goals`: which event is which goal. `answered`: the questions with the answers."""
+        answered: list[tuple[str, str]] = []
+        for question in await self._client.conflicts.all(self._scope):
+            same = same_goal(request["goals"], question.about["id"], [other["id"] for other in question.others])
+            choice = ONE if same else TWO
+            await self._client.conflicts.settle(question, choice=choice)
+            answered.append((question.message or "", choice))
+        return {"answered": answered}
 
     async def _shows(self, request: Request) -> bool:
         resource = await self._client.collection(self._model(request["type"])).get(request["id"])

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from syncd.apps.grassroots import ONE, TWO
 from syncd.demo.beats import (
     AcknowledgementLost,
+    Answers,
     Beat,
     CatchUp,
     ClockJumps,
@@ -29,6 +31,7 @@ from syncd.demo.signal import Signal
 
 __all__ = ["Narrator", "Play", "Scorer"]
 
+_ANSWERS = {ONE: "Yes, one", TWO: "No, two"}
 _LONGEST_LULL = 10
 """Minutes of play in which nothing happens, at most; the rest of them is skipped."""
 
@@ -64,7 +67,7 @@ class Scorer:
         """How it is, as last seen."""
         bars = 0 if not self.signal.up else 1 if self.faint else 4
         phone = self.phone
-        return PhoneGlimpse(bars, phone.running, phone.clock_ahead_ms, phone.pending, phone.screen)
+        return PhoneGlimpse(bars, phone.running, phone.clock_ahead_ms, phone.pending, phone.screen, phone.questions)
 
 
 class Play:
@@ -93,6 +96,7 @@ class Play:
         self.taps_offline = 0
         self.family = NOTHING_SHOWN
         self._teams = ("", "")
+        self._goals: Mapping[str, int] = {}
         self._server_kills = 0
         self._phone_kills = 0
         self._acknowledgements_lost = 0
@@ -100,6 +104,7 @@ class Play:
     async def perform(self, script: Script) -> None:
         """Every beat, in order; raises `OutOfPatience` or `ChildDied` where the story cannot go on."""
         self._teams = (script.record.match.home_team, script.record.match.away_team)
+        self._goals = script.goals
         self.show()
         for beat in script.beats:
             # The story's own pace, and nothing that anything relies on: whatever must have happened is waited for.
@@ -159,10 +164,18 @@ class Play:
             case Sees():
                 await self._ask(beat.phone, "show what the other one did", _request("see", beat.edit))
                 self._tell(beat.phone, beat.words)
+            case Answers():
+                await self._answer(beat.phone)
+
+    async def _answer(self, name: PhoneName) -> None:
+        told = await self._ask(name, "answer what it asks", {"do": "answer", "goals": dict(self._goals)})
+        for message, choice in told["answered"]:
+            self._count(name)
+            self._tell(name, f"{message} {_ANSWERS[choice]}")
 
     async def _tap(self, tap: Tap) -> None:
         await self._ask(tap.phone, f"take a tap: {tap.words}", _request("tap", tap.edit))
-        self._count(tap)
+        self._count(tap.phone)
         self._tell(tap.phone, tap.words)
 
     async def _kill_phone(self, beat: PhoneKilled) -> None:
@@ -180,7 +193,7 @@ class Play:
         answer = await self._ask(tap.phone, "say whether it has the tap", _request("was_tapped", tap.edit))
         if answer["done"]:
             found = "the last tap is there"
-            self._count(tap)
+            self._count(tap.phone)
         else:
             found = "the last tap is not, and is made again"
         self._tell(tap.phone, f"on again, with {count(phone.pending)} in the queue; {found}")
@@ -228,9 +241,9 @@ class Play:
         async with self._patience.wait_for(f"phone {name} to {what}"):
             return await self._scorers[name].phone.ask(request)
 
-    def _count(self, tap: Tap) -> None:
+    def _count(self, name: PhoneName) -> None:
         self.taps += 1
-        self.taps_offline += not self._scorers[tap.phone].signal.up
+        self.taps_offline += not self._scorers[name].signal.up
 
     def _tell(self, name: PhoneName, words: str) -> None:
         self.tell(f"phone {name}", words, aside=self._scorers[name].aside)

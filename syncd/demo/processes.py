@@ -118,6 +118,7 @@ class PhoneProcess(_Child):
             self._command += ["--scope", scope]
         self.clock_ahead_ms = 0
         self.pending = 0
+        self.questions = 0
         self.screen = NOTHING_SHOWN
         self.replica = ""
 
@@ -136,6 +137,7 @@ class PhoneProcess(_Child):
 
     def _look(self, answer: dict[str, Any]) -> None:
         self.pending = int(answer["pending"])
+        self.questions = int(answer["questions"])
         self.screen = shown(answer["score"])
 
     def tell(self, request: dict[str, Any]) -> None:

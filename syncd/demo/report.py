@@ -107,4 +107,4 @@ def check_copies(copies: Mapping[str, Copy], script: Script) -> list[Check]:
 
 
 def _events(copy: Copy) -> list[Line]:
-    return timeline(fields for (kind, _), fields in copy.resources.items() if kind == "event")
+    return timeline(copy.events)

@@ -25,6 +25,7 @@ from syncd.demo.ledger import read_ledger
 from syncd.demo.patience import OutOfPatience, Patience
 from syncd.demo.play import Narrator, Play, Scorer
 from syncd.demo.processes import ChildDied, PhoneProcess, ServerProcess
+from syncd.demo.questions import check_questions
 from syncd.demo.report import Report, check_copies
 from syncd.demo.script import Script, write_script
 from syncd.demo.signal import Signal
@@ -136,7 +137,7 @@ async def _look(stage: _Stage, family: Family, *, as_they_lie: bool) -> list[str
             troubles.append(str(trouble))
         else:
             resources = {(entry["type"], entry["id"]): entry["fields"] for entry in shown["resources"]}
-            stage.copies[f"phone_{name.lower()}"] = Copy(f"phone {name}", resources, shown["score"])
+            stage.copies[f"phone_{name.lower()}"] = Copy(f"phone {name}", resources, shown["score"], shown["events"])
     try:
         async with patience.wait_for("a fresh replica to pull everything"):
             fresh = await fresh_copy(server.url, stage.folder / "fresh.db", load_app(APP), script.scope)
@@ -159,8 +160,9 @@ def _report(stage: _Stage, play: Play, played: Check, seconds: float) -> Report:
         read_ledger(stage.folder / "server.db"),
         fresh.resources if fresh is not None else (),
     )
-    checks = [played, *check_copies(stage.copies, stage.script), *audited.checks]
-    counts = {"made": play.taps, "made_offline": play.taps_offline, **audited.counts}
+    questions = check_questions(fresh, stage.script)
+    checks = [played, *check_copies(stage.copies, stage.script), questions.check, *audited.checks]
+    counts = {"made": play.taps, "made_offline": play.taps_offline, **audited.counts, **questions.counts}
     return Report(stage.script, stage.copies, counts, checks, seconds, str(stage.folder))
 
 

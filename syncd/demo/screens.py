@@ -101,10 +101,17 @@ def _phone(who: str, phone: PhoneGlimpse, screens: Screens, now: datetime.dateti
         who,
         _signal(phone.bars),
         Text.assemble("clock ", (told, "bold red" if wrong else "")),
-        Text.assemble("queue ", (f"{phone.queue} {'■' * min(phone.queue, 12)}", "yellow" if phone.queue else "dim")),
+        _queue(phone),
         phone.screen,
         screens,
     )
+
+
+def _queue(phone: PhoneGlimpse) -> Text:
+    queue = Text.assemble("queue ", (f"{phone.queue} {'■' * min(phone.queue, 12)}", "yellow" if phone.queue else "dim"))
+    if phone.questions:
+        queue.append(f"  asks {phone.questions}", "bold cyan")
+    return queue
 
 
 def _family(screens: Screens, now: datetime.datetime) -> Panel:

@@ -1,7 +1,8 @@
 """The script: what happens in the demo, beat by beat, made from a match record. Pure: plays nothing, reads no clock.
 
-Two scorers, A and B, log one match, every other event each. What the record says is what must stand in the end, after
-all that goes wrong on the way: no signal, a lost acknowledgement, killed processes, a wrong clock, wrong taps.
+Two scorers, A and B, log one match, every other event each, and some goals both. What the record says is what must
+stand in the end, after all that goes wrong on the way: no signal, a lost acknowledgement, killed processes, a wrong
+clock, wrong taps, goals that are there twice.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from syncd.demo.beats import (
     AFTERWARDS,
     BOTH,
     AcknowledgementLost,
+    Answers,
     Beat,
     CatchUp,
     ClockJumps,
@@ -34,7 +37,7 @@ from syncd.demo.beats import (
     Tap,
 )
 
-__all__ = ["CLOCK_AHEAD_MS", "Script", "write_script"]
+__all__ = ["CLOCK_AHEAD_MS", "Script", "same_goal", "write_script"]
 
 CLOCK_AHEAD_MS: Final = 3 * 60 * 60 * 1000
 """How far phone B's clock is wrong after it was switched on in the cold: three hours, ahead."""
@@ -50,15 +53,30 @@ _HANDBALL = Moment(60)
 _SPELL_OF_SIGNAL = Moment(70)
 _FULL_TIME = Moment(90, 50)
 
+_ONE_IN: Final = 3
+"""So many goals of a match, rounded up, are logged on both phones."""
+_LAST_MINUTES: Final = (45, 90, 105, 120)
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`beats`: in the order of play. `record`: what the published result is. `events`: what must stand in the end."""
+    """`beats`: in the order of play. `record`: what the published result is. `events`: what must stand in the end.
+
+    `doubles`: the goals that were logged on the other phone too, as that has them. `goals`: which goal of the record,
+    by its place there, each event is that a phone logs.
+    """
 
     scope: str
     record: Record
     events: Sequence[Event]
     beats: Sequence[Beat]
+    doubles: Sequence[Event]
+    goals: Mapping[str, int]
+
+
+def same_goal(goals: Mapping[str, int], about: str, others: Collection[str]) -> bool:
+    """What the record answers: whether the event `about` is the same goal as one of the `others`."""
+    return about in goals and goals[about] in (goals.get(other) for other in others)
 
 
 def write_script(source: Mapping[str, Any], new_id: Callable[[], str]) -> Script:
@@ -73,7 +91,7 @@ def write_script(source: Mapping[str, Any], new_id: Callable[[], str]) -> Script
     writer.go_through_half_time()
     writer.have_a_spell_of_signal()
     writer.blow_the_final_whistle()
-    return Script(f"match:{record.match.id}", record, events, writer.beats())
+    return Script(f"match:{record.match.id}", record, events, writer.beats(), writer.doubles, writer.goals)
 
 
 class _Writer:
@@ -86,6 +104,8 @@ class _Writer:
         self._beats: list[Beat] = []
         self._logged: list[tuple[PhoneName, Event]] = []
         self._phone_killed = False
+        self.doubles: list[Event] = []
+        self.goals: dict[str, int] = {}
 
     def beats(self) -> list[Beat]:
         return sorted(self._beats, key=lambda beat: beat.at)
@@ -106,15 +126,30 @@ class _Writer:
         """Every other event on the other phone, so that two goals a minute apart are never on the same one."""
         phones = itertools.cycle(BOTH)
         mistaken = False
-        for recorded in events:
+        chance = random.Random(f"{self._match.id}: doubled")
+        twice = set(chance.sample(range(len(events)), k=-(-len(events) // _ONE_IN)))
+        for place, recorded in enumerate(events):
             phone = next(phones)
-            event = recorded.model_copy(update={"id": self._new_id()})
+            # The one that was tapped first has the lower id, as ids that tell the time have it.
+            first, second = sorted((self._new_id(), self._new_id()))
+            event = recorded.model_copy(update={"id": first})
             self._logged.append((phone, event))
+            self.goals[first] = place
             if phone == "A" and not mistaken:
                 mistaken = True
                 self._log_with_a_mistake(event)
-                continue
-            self._tap_and_perhaps_die(Tap(_moment(event), phone, _creation(event), _told(event)))
+            else:
+                self._tap_and_perhaps_die(Tap(_moment(event), phone, _creation(event), _told(event)))
+            if place in twice:
+                self.goals[second] = place
+                self._log_on_the_other_phone(event, second, phone, a_minute_late=chance.random() < 0.5)
+
+    def _log_on_the_other_phone(self, event: Event, event_id: str, phone: PhoneName, *, a_minute_late: bool) -> None:
+        """Neither scorer knows that the other one has it; the two do not even agree about the minute, sometimes."""
+        double = event.model_copy(update={"id": event_id, **(_a_minute_later(event) if a_minute_late else {})})
+        self.doubles.append(double)
+        words = f"{_told(double)}, {_moment(double)} by this watch" if a_minute_late else _told(double)
+        self._beats.append(Tap(_moment(event), _other(phone), _creation(double), words))
 
     def _log_with_a_mistake(self, event: Event) -> None:
         """Logged a minute off and for the wrong player, then put right, twice: a queue of edits to one event."""
@@ -154,6 +189,10 @@ class _Writer:
             Tap(_HANDBALL, "A", _creation(phantom), _told(phantom)),
             SignalReturns(at, BOTH, "the wind turns: a spell of signal"),
             CatchUp(at, BOTH),
+            # Either may have raised a question about a goal that the other one had sent a moment before.
+            CatchUp(at, ("A",)),
+            Answers(at, "A"),
+            CatchUp(at, ("A",)),
         ]
         self._correct_with_a_wrong_clock(at, event)
         deleted, edited = Moment(at.minute + 3), Moment(at.minute + 4)
@@ -184,6 +223,10 @@ class _Writer:
             CatchUp(AFTERWARDS, ("A",)),
             SignalReturns(AFTERWARDS, ("B",), "back in the clubhouse, with signal"),
             # B first: only then is there everything for A to catch up with.
+            CatchUp(AFTERWARDS, ("B", "A")),
+            SignalGoes(AFTERWARDS, BOTH, "on the way home: no signal"),
+            Answers(AFTERWARDS, "B"),
+            SignalReturns(AFTERWARDS, BOTH, "at home, with signal"),
             CatchUp(AFTERWARDS, ("B", "A")),
         ]
 
@@ -227,6 +270,17 @@ def _update(event: Event, **fields: JsonValue) -> Edit:
 
 def _moment(event: Event) -> Moment:
     return Moment(event.minute, event.added)
+
+
+def _a_minute_later(event: Event) -> dict[str, int]:
+    """In the same period."""
+    if event.added or event.minute in _LAST_MINUTES:
+        return {"added": event.added + 1}
+    return {"minute": event.minute + 1}
+
+
+def _other(phone: PhoneName) -> PhoneName:
+    return "A" if phone == "B" else "B"
 
 
 def _minute_off(event: Event) -> int:

@@ -23,9 +23,13 @@ _FATES = {
     "repeated": "sent again, and answered as the first time",
     "applied": "applied as intended",
     "merged": "merged with what others had done meanwhile",
+    "conflict": "raised a question",
     "overruled": "overruled, and kept in the history",
     "rejected": "rejected",
     "lost": "lost",
+    "doubled": "goals that both phones have logged, each there once",
+    "asked": "questions whether two goals are one",
+    "answered": "of them answered",
 }
 
 
@@ -61,8 +65,8 @@ class ConsoleNarrator:
 def show_opening(console: Console) -> None:
     """What is going to be seen."""
     console.print(
-        "Two parents score a real match on their phones, every other event each, with hardly any signal.\n"
-        "The family follows live. A minute of play takes a moment.\n",
+        "Two parents score a real match on their phones, every other event each and some goals both, with hardly any\n"
+        "signal. The family follows live. A minute of play takes a moment.\n",
         style="dim",
     )
 
@@ -81,7 +85,7 @@ def show_report(console: Console, report: Report) -> None:
     console.print(_counts(report))
     for check in report.checks:
         mark = ("  ok  ", "green") if check.ok else (" FAIL ", "bold white on red")
-        console.print(Text.assemble(mark, (f" {check.name:<9}", "bold"), check.detail))
+        console.print(Text.assemble(mark, (f" {check.name:<10}", "bold"), check.detail))
     console.print()
     console.print(_verdict(report))
     if report.folder is not None:

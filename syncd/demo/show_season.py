@@ -81,12 +81,18 @@ def show_season(console: Console, season: Season) -> None:
         ("unheard", "acknowledgements that never reached the phone"),
         ("repeated", "sent again, and answered as the first time"),
         ("merged", "merged with what others had done meanwhile"),
+        ("conflict", "raised a question"),
         ("overruled", "overruled, and kept in the history"),
         ("rejected", "rejected"),
     ):
         table.add_row(str(changes.get(fate, 0)), words, "")
     lost = changes.get("lost", 0)
     table.add_row(str(lost), "lost", _mark(lost == 0))
+    table.add_section()
+    asked, answered = changes.get("asked", 0), changes.get("answered", 0)
+    table.add_row(str(changes.get("doubled", 0)), "goals that both phones have logged", "")
+    table.add_row(str(asked), "questions whether two goals are one", "")
+    table.add_row(str(answered), "of them answered, as the record has it", _mark(answered == asked))
     table.caption = "The four places: phone A, phone B, the family, a fresh replica."
     console.print(table)
     for played in season.failed:

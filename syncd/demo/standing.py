@@ -23,19 +23,21 @@ Line = tuple[int, int, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The match as one place has it. `resources`: by (type, id). `score`: what the app's view makes of them there."""
+    """The match as one place has it. `resources`: by (type, id). `score`, `events`: what the app's views make of it."""
 
     place: str
     resources: Mapping[tuple[str, str], Mapping[str, JsonValue]]
     score: Mapping[str, Any]
+    events: Sequence[Mapping[str, Any]]
 
 
 def copy_of(place: str, app: App, states: Iterable[State]) -> Copy:
-    """A copy from states, tombstones among them; the score is counted here."""
+    """A copy from states, tombstones among them; what counts is counted here."""
     living = [state for state in states if state.deleted is None]
-    view = app.views["score"]
-    score: Any = view.function(Resources.from_states(app, living))
-    return Copy(place, {(state.type, state.id): _fields(app, state) for state in living}, score)
+    resources = Resources.from_states(app, living)
+    score: Any = app.views["score"].function(resources)
+    events: Any = app.views["match_events"].function(resources)
+    return Copy(place, {(state.type, state.id): _fields(app, state) for state in living}, score, events)
 
 
 def timeline(events: Iterable[Mapping[str, Any]]) -> list[Line]:
@@ -69,15 +71,19 @@ def differences(copy: Copy, script: Script) -> Sequence[str]:
     wrong += [f"no goal at {_goal(goal)}" for goal in (recorded - goals).elements()]
     wrong += [f"a goal at {_goal(goal)} that the record does not have" for goal in (goals - recorded).elements()]
     if not wrong:
-        events = Counter(timeline(fields for (kind, _), fields in copy.resources.items() if kind == "event"))
-        logged = Counter(timeline(event.to_fields() for event in script.events))
-        wrong += [f"{_line(line)} is missing" for line in (logged - events).elements()]
-        wrong += [f"{_line(line)} did not happen" for line in (events - logged).elements()]
-    return wrong
+        happened = [event.to_fields() for event in script.events]
+        tapped = [*happened, *(event.to_fields() for event in script.doubles)]
+        kept = [fields for (kind, _), fields in copy.resources.items() if kind == "event"]
+        for there, right in ((copy.events, happened), (kept, tapped)):
+            events, logged = Counter(timeline(there)), Counter(timeline(right))
+            wrong += [f"{_line(line)} is missing" for line in (logged - events).elements()]
+            wrong += [f"{_line(line)} did not happen" for line in (events - logged).elements()]
+    return list(dict.fromkeys(wrong))
 
 
 def _fields(app: App, state: State) -> Mapping[str, JsonValue]:
-    model = app.types[state.type].model
+    declared = app.type(state.type)
+    model = None if declared is None else declared.model
     return state.fields if model is None else model.from_fields(state.id, state.fields).to_fields()
 
 

@@ -39,6 +39,7 @@ def row(entry: Acknowledgement) -> LedgerRow:
         entry.type,
         entry.id,
         entry.op,
+        entry.conflicts,
     )
 
 
@@ -59,6 +60,7 @@ def test_an_honest_server_passes_and_is_counted() -> None:
         "unheard": 1,
         "applied": 2,
         "merged": 0,
+        "conflict": 0,
         "overruled": 0,
         "rejected": 0,
         "lost": 0,
@@ -121,6 +123,16 @@ def test_a_gap_in_the_versions_that_were_told_is_found() -> None:
     ledger = (LEDGER[0], replace(LEDGER[1], version=3))
 
     assert failed(audit(journal, ledger, ())) == {"versions": "gaps: match:m lacks version 2"}
+
+
+def test_a_question_takes_the_version_after_the_change_that_raised_it() -> None:
+    asked = replace(CREATED, outcome="conflict", conflicts=["goal-1"])
+    journal = (asked, replace(asked, repeat=True), replace(DELETED, version=3))
+
+    assert failed(audit(journal, [row(asked), row(journal[2])], ())) == {}
+    unasked = replace(asked, conflicts=[])
+    ledger = [row(unasked), row(journal[2])]
+    assert "versions" in failed(audit((unasked, replace(unasked, repeat=True), journal[2]), ledger, ()))
 
 
 def test_a_created_resource_that_is_gone_without_a_delete_is_lost() -> None:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from rich.console import Console
 
-from syncd.app import Resources
-from syncd.apps.grassroots import Event, app, score
+from conflict_rules import State
+from syncd.apps.grassroots import Event, app
 from syncd.demo.audit import Check
 from syncd.demo.fixtures import load_match
 from syncd.demo.report import PLACES, Report, check_copies
-from syncd.demo.script import Script, write_script
+from syncd.demo.script import Script
 from syncd.demo.show import show_report
-from syncd.demo.standing import Copy, differences
-from tests.demo.states import state_of
+from syncd.demo.standing import Copy, copy_of, differences
+from tests.demo.states import as_logged, questions_of, state_of
 
-SCRIPT: Script = write_script(load_match("wc2022-36"), lambda: "x")
+SCRIPT: Script = as_logged(load_match("wc2022-36"))
+QUESTIONS = questions_of(SCRIPT)
 
 
-def copy_with(*events: Event) -> Copy:
-    states = [state_of(event) for event in events]
-    counted: Mapping[str, Any] = score(Resources.from_states(app, states))
-    return Copy("somewhere", {("event", event.id): event.to_fields() for event in events}, counted)
+def copy_with(*events: Event, questions: Sequence[State] = QUESTIONS) -> Copy:
+    """With the goals that were logged twice, and what was asked about them."""
+    return copy_of("somewhere", app, [*map(state_of, [*events, *SCRIPT.doubles]), *questions])
 
 
 RIGHT = copy_with(*SCRIPT.events)
@@ -75,10 +74,23 @@ def test_a_goal_twice_is_named() -> None:
 
 
 def test_a_lost_goal_is_named() -> None:
-    lost = SCRIPT.events[-1]
-    copy = copy_with(*SCRIPT.events[:-1])
+    lost = SCRIPT.events[0]
+    copy = copy_with(*SCRIPT.events[1:])
 
     assert f"no goal at {lost.minute}' by {lost.player}" in differences(copy, SCRIPT)
+
+
+def test_a_goal_that_both_phones_logged_is_missing_if_one_of_them_is_though_it_counts() -> None:
+    twice = SCRIPT.doubles[0]
+    (first,) = [event for event in SCRIPT.events if SCRIPT.goals[event.id] == SCRIPT.goals[twice.id]]
+    copy = copy_with(*(event for event in SCRIPT.events if event is not first))
+
+    assert len(copy.events) == len(SCRIPT.events)
+    assert differences(copy, SCRIPT) == [f"{first.minute}' goal by {first.player} is missing"]
+
+
+def test_a_goal_that_both_phones_logged_counts_twice_if_nobody_asks() -> None:
+    assert "the score is 0-4, not 0-3" in differences(copy_with(*SCRIPT.events, questions=()), SCRIPT)
 
 
 def test_every_place_is_checked_and_one_that_could_not_be_read_fails() -> None:

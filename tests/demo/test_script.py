@@ -11,6 +11,7 @@ import pytest
 from conflict_rules import Op
 from syncd.demo.beats import (
     AcknowledgementLost,
+    Answers,
     CatchUp,
     ClockJumps,
     Moment,
@@ -23,12 +24,12 @@ from syncd.demo.beats import (
     Tap,
 )
 from syncd.demo.fixtures import load_match, match_ids
-from syncd.demo.script import CLOCK_AHEAD_MS, Script, write_script
+from syncd.demo.script import CLOCK_AHEAD_MS, Script, same_goal, write_script
 from syncd.demo.standing import timeline
 
 
 def script_of(match: str) -> Script:
-    ids = (f"id-{number}" for number in itertools.count())
+    ids = (f"id-{number:03}" for number in itertools.count())
     return write_script(load_match(match), lambda: next(ids))
 
 
@@ -62,7 +63,8 @@ def played_by_one_hand(script: Script) -> dict[str, dict[str, Any]]:
 def test_the_taps_add_up_to_the_record(script: Script) -> None:
     events = [fields for fields in played_by_one_hand(script).values() if fields["type"] == "event"]
 
-    assert timeline(events) == timeline(event.to_fields() for event in script.events)
+    logged = [*script.events, *script.doubles]
+    assert timeline(events) == timeline(event.to_fields() for event in logged)
     assert list(script.events) == list(script.record.events)
 
 
@@ -72,15 +74,58 @@ def test_moments_never_go_back(script: Script) -> None:
 
 
 def test_each_phone_logs_every_other_goal(script: Script) -> None:
+    twice = {double.id for double in script.doubles}
     goal_phones = [
         tap.phone
         for tap in taps(script)
-        if tap.edit.op is Op.CREATE and tap.edit.fields.get("kind") in ("goal", "own_goal")
+        if tap.edit.op is Op.CREATE and tap.edit.fields.get("kind") in ("goal", "own_goal") and tap.edit.id not in twice
     ]
     phantoms = 2
     a, b = goal_phones.count("A"), goal_phones.count("B")
     assert a + b == len(script.record.goals) + phantoms
     assert abs(a - b) <= 1
+
+
+def test_every_match_with_a_goal_has_some_that_both_phones_log_without_a_signal_in_between(script: Script) -> None:
+    goals = len(script.record.goals)
+    assert len(script.doubles) == -(-goals // 3)
+    creations = {
+        beat.edit.id: (index, beat)
+        for index, beat in enumerate(script.beats)
+        for beat in ([beat.tap] if isinstance(beat, PhoneKilled) else [beat])
+        if isinstance(beat, Tap) and beat.edit.op is Op.CREATE
+    }
+    for double in script.doubles:
+        goal = script.goals[double.id]
+        (first_id,) = [one for one, place in script.goals.items() if place == goal and one != double.id]
+        (first_at, first), (second_at, second) = creations[first_id], creations[double.id]
+        assert first_id < double.id
+        assert {first.phone, second.phone} == {"A", "B"}
+        assert not any(isinstance(beat, SignalReturns) for beat in script.beats[first_at:second_at])
+        recorded = script.record.goals[goal]
+        minutes = (double.minute + double.added) - (recorded.minute + recorded.added)
+        assert minutes in (0, 1), "by another watch"
+        assert double.period == script.events[goal].period
+
+
+def test_questions_are_answered_when_the_signal_is_back_and_in_the_end_without_it(script: Script) -> None:
+    answers = [(index, beat) for index, beat in enumerate(script.beats) if isinstance(beat, Answers)]
+    assert [beat.phone for _, beat in answers] == ["A", "B"]
+    (spell, _), (last, _) = answers
+    assert isinstance(script.beats[spell - 1], CatchUp)
+    assert isinstance(script.beats[last - 1], SignalGoes)
+    assert [type(beat) for beat in script.beats[last + 1 :]] == [SignalReturns, CatchUp]
+
+
+@pytest.mark.parametrize(
+    ("about", "others", "same"),
+    [("a1", ["b1"], True), ("a1", ["b2"], False), ("a1", ["b2", "b1"], True), ("none", ["b1"], False)],
+)
+def test_the_record_answers_which_goals_are_one(about: str, others: list[str], same: bool) -> None:
+    """A goal that was none is the same as no other, and as no other one that was none."""
+    goals = {"a1": 1, "b1": 1, "b2": 2}
+    assert same_goal(goals, about, others) is same
+    assert not same_goal(goals, "none", ["neither"])
 
 
 def test_every_trouble_happens_once(script: Script) -> None:
@@ -150,11 +195,13 @@ def test_a_goal_is_logged_wrong_and_corrected_twice_without_signal() -> None:
 
 
 def test_goals_a_minute_apart_are_on_different_phones() -> None:
+    script = script_of("wc2022-64")
     phones = {
         tap.edit.fields["minute"]: tap.phone
-        for tap in taps(script_of("wc2022-64"))
+        for tap in taps(script)
         if tap.edit.op is Op.CREATE and tap.edit.type == "event"
     }
+    assert {double.minute for double in script.doubles}.isdisjoint({80, 81})
 
     assert {phones[80], phones[81]} == {"A", "B"}
 

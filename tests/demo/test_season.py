@@ -19,20 +19,19 @@ from syncd.demo.audit import Check
 from syncd.demo.fixtures import load_match, match_ids
 from syncd.demo.report import PLACES, Report
 from syncd.demo.run import Options
-from syncd.demo.script import write_script
 from syncd.demo.season import AT_ONCE, Played, Season, play_season
 from syncd.demo.show_season import season_bar, show_season
 from syncd.demo.standing import copy_of
-from tests.demo.states import state_of
+from tests.demo.states import as_logged, questions_of, state_of
 
 COUNTS = {"made": 10, "made_offline": 9, "acknowledged": 10, "repeated": 2, "merged": 1, "overruled": 1, "lost": 0}
 
 
 def report_of(match: str, *, ok: bool = True, without: int = 0) -> Report:
     """What a run of that match comes to; `without`: how many events the copies lack."""
-    script = write_script(load_match(match), lambda: "x")
-    events = [event.model_copy(update={"id": str(number)}) for number, event in enumerate(script.events)]
-    copy = copy_of("somewhere", app, [state_of(event) for event in events[without:]])
+    script = as_logged(load_match(match))
+    states = [state_of(event) for event in [*script.events[without:], *script.doubles[without:]]]
+    copy = copy_of("somewhere", app, [*states, *questions_of(script)])
     checks = [Check("story", ok, "told" if ok else "the story broke off")]
     return Report(script, dict.fromkeys(PLACES, copy), COUNTS, checks, 4.0, None)
 

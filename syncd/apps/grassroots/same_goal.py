@@ -62,10 +62,14 @@ def _repeated(questions: Iterable[Conflict], events: Mapping[str, Event]) -> Col
         if question.question != SAME_GOAL or not (question.open or question.answer == ONE):
             continue
         about, *others = _goals_of(question)
-        # One goal can be the same as one of the others, and not as two of them that are two.
-        same = next((other for other in others if _for_one_side(events.get(about), events.get(other))), None)
-        if same is not None and counting(about) != counting(same):
-            first, second = sorted((counting(about), counting(same)))
+        goal = events.get(about)
+        alike = [events[other] for other in others if other in events and _for_one_side(goal, events[other])]
+        if goal is None or not alike:
+            continue
+        # It can be the same as one of the others, and not as two of them that are two: the nearest, as they stand now.
+        same = min(alike, key=lambda other: (_distance(goal, other), other.id))
+        first, second = sorted((counting(about), counting(same.id)))
+        if first != second:
             counts_as[second] = first
     return counts_as.keys()
 
@@ -104,7 +108,7 @@ async def _ask(tx: HookTransaction, change: Change, event: Event) -> None:
         and not await tx.has_seen(change, other, _FOR_LIFE)
     ]
     asked = {frozenset((about, other)) for about, *others in await _questions(tx, change) for other in others}
-    # The nearest first: that is the one it is taken for, if somebody says that it is one of several.
+    # The nearest first, for whoever is asked.
     others = sorted(
         (other for other in alike if frozenset((event.id, other.id)) not in asked),
         key=lambda other: (_distance(event, other), other.id),
@@ -137,11 +141,9 @@ async def _withdraw(tx: HookTransaction, change: Change) -> None:
             await tx.delete(Conflict, question.id)
 
 
-def _for_one_side(goal: Event | None, other: Event | None) -> bool:
-    """Whether both are there, and are goals for the same side."""
-    if goal is None or other is None or not (is_goal(goal) and is_goal(other)):
-        return False
-    return credited_side(goal) == credited_side(other)
+def _for_one_side(goal: Event | None, other: Event) -> bool:
+    """Whether both are goals, and for the same side."""
+    return goal is not None and is_goal(goal) and is_goal(other) and credited_side(goal) == credited_side(other)
 
 
 def _distance(event: Event, other: Event) -> tuple[int, bool, bool]:
