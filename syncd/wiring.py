@@ -124,6 +124,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             quarantine=server.quarantine,
             bodies=bodies,
             limits=server.limits,
+            schema=server.app.version,
             now_ms=server.now_ms,
         ),
         live=LiveRoute(
@@ -131,6 +132,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             access=server.access,
             limits=server.limits,
             sockets=server.sockets,
+            schema=server.app.version,
             now_ms=server.now_ms,
             hello_timeout_s=settings.hello_timeout_s,
             heartbeat_s=settings.heartbeat_s,
@@ -140,6 +142,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
             access=server.access,
             limits=server.limits,
             sockets=server.sockets,
+            schema=server.app.version,
             now_ms=server.now_ms,
             comment_s=settings.comment_s,
             patience_s=settings.heartbeat_s,

@@ -25,6 +25,7 @@ from syncd.api.formats import JSON, MSGPACK
 from syncd.api.messages import Frame, Hello, Ping, Pong, Subscribe, Unsubscribe, read_frame
 from syncd.api.sockets import Sockets, close_socket
 from syncd.engine.limits import Limits
+from syncd.engine.reader_class import ReaderClass, check_types
 from syncd.engine.watch import Connection, Watcher
 from syncd.errors import InvalidMessage, RequestError, SyncdError, TooLarge, Unauthenticated
 
@@ -41,14 +42,15 @@ MAX_FRAME_BYTES: Final = 256 * 1024
 class LiveRoute:
     """`GET /sync/v1/live`.
 
-    `hello_timeout_s`: how long a socket may go without a hello. `heartbeat_s`: between pings; a peer that does not
-    answer one in half that time is taken for dead.
+    `schema`: the version of the app. `hello_timeout_s`: how long a socket may go without a hello. `heartbeat_s`:
+    between pings; a peer that does not answer one in half that time is taken for dead.
     """
 
     watcher: Watcher
     access: Access
     limits: Limits
     sockets: Sockets
+    schema: int
     now_ms: Callable[[], int]
     hello_timeout_s: float
     heartbeat_s: float
@@ -159,7 +161,8 @@ class _Session:
         elif self._connection is None:
             raise InvalidMessage("the first frame of a socket is a hello", code="hello_first", field="type")
         elif isinstance(frame, Subscribe):
-            await self._subscribe(self._connection, frame.scopes)
+            reader = ReaderClass(check_types(frame.types), self._route.schema)
+            await self._subscribe(self._connection, frame.scopes, reader)
         elif isinstance(frame, Unsubscribe):
             self._route.watcher.unsubscribe(self._connection, frame.scopes)
             self._watched.difference_update(frame.scopes)
@@ -189,7 +192,7 @@ class _Session:
             self._connection = route.watcher.connect(packed=self._format is MSGPACK)
             self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
 
-    async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None]) -> None:
+    async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None], reader: ReaderClass) -> None:
         watched = self._watched | scopes.keys()
         if len(watched) > self._route.limits.max_scopes:
             raise TooLarge(
@@ -198,7 +201,7 @@ class _Session:
             )
         # No delta may overtake the answer, which says what the first one follows.
         async with self._writing:
-            standings = await self._route.watcher.subscribe(connection, scopes)
+            standings = await self._route.watcher.subscribe(connection, scopes, reader)
             self._watched = watched
             answer = {
                 scope: {"pull": True} if standing.cursor is None else {"cursor": standing.cursor}

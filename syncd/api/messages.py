@@ -39,6 +39,7 @@ __all__ = [
 
 Cursor = Annotated[str, Field(max_length=256)]
 Scopes = dict[str, Cursor | None]
+Types = list[str] | None
 
 
 class _Message(BaseModel):
@@ -56,11 +57,13 @@ class PushRequest(_Message):
 class PullRequest(_Message):
     """Scopes by name, each with the cursor it is known up to, or null. `replica`: whose numbers to report.
 
-    `digest`: whether to tell the digest of each scope that ends with its page.
+    `types`: of the resources to tell of, in all of these scopes; None for all. `digest`: whether to tell the digest of
+    each scope that ends with its page.
     """
 
     replica: str | None = None
     scopes: Scopes
+    types: Types = None
     limit_bytes: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
     digest: bool = False
 
@@ -179,10 +182,11 @@ class Hello(_Message):
 
 
 class Subscribe(_Message):
-    """Watch these scopes, each from the cursor it is known up to, or null."""
+    """Watch these scopes, each from the cursor it is known up to, or null. `types`: as of a pull."""
 
     type: Literal["subscribe"]
     scopes: Scopes
+    types: Types = None
 
 
 class Unsubscribe(_Message):

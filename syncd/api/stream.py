@@ -22,12 +22,13 @@ from syncd.api.errors import report_unexpected
 from syncd.api.positions import decode_positions, encode_positions
 from syncd.api.sockets import Sockets
 from syncd.engine.limits import Limits
+from syncd.engine.reader_class import ReaderClass, check_types
 from syncd.engine.watch import Connection, Standing, Watcher
 from syncd.errors import InvalidMessage
 
 __all__ = ["StreamRoute"]
 
-_KEYS: Final = ("scope", "cursor", "token")
+_KEYS: Final = ("scope", "cursor", "type", "token")
 _MAX_CURSOR: Final = 256
 _CLOSE_S: Final = 0.5
 _HEADERS: Final = {
@@ -45,14 +46,15 @@ _COMMENT: Final = b":\n\n"
 class StreamRoute:
     """`GET /sync/v1/stream`.
 
-    `comment_s`: how long a stream may be silent before a comment shows that it is alive. `patience_s`: how long a
-    reader may take nothing before it is dropped.
+    `schema`: the version of the app. `comment_s`: how long a stream may be silent before a comment shows that it is
+    alive. `patience_s`: how long a reader may take nothing before it is dropped.
     """
 
     watcher: Watcher
     access: Access
     limits: Limits
     sockets: Sockets
+    schema: int
     now_ms: Callable[[], int]
     comment_s: float
     patience_s: float
@@ -63,9 +65,10 @@ class StreamRoute:
         self.access.check_origin(origin, request.headers.get("Host"))
         self._check_token(request)
         cursors = _cursors_asked_for(request)
+        reader = ReaderClass(check_types(request.query.getall("type", None)), self.schema)
         connection = self.watcher.connect()
         try:
-            standings = await self.watcher.subscribe(connection, cursors)
+            standings = await self.watcher.subscribe(connection, cursors, reader)
             response = web.StreamResponse(headers=_HEADERS)
             if origin is not None:
                 response.headers["Access-Control-Allow-Origin"] = origin

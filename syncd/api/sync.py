@@ -17,12 +17,13 @@ from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, ScopePage
 from syncd.engine.push import Pusher
 from syncd.engine.quarantine import Quarantine
+from syncd.engine.reader_class import ReaderClass, check_types
 
 __all__ = ["SyncRoutes"]
 
 
 class SyncRoutes:
-    """The two requests of the protocol."""
+    """The two requests of the protocol. `schema`: the version of the app."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class SyncRoutes:
         quarantine: Quarantine,
         bodies: BodyReader,
         limits: Limits,
+        schema: int,
         now_ms: Callable[[], int],
     ) -> None:
         self._pusher = pusher
@@ -40,6 +42,7 @@ class SyncRoutes:
         self._bodies = bodies
         self._limits = limits.as_dict()
         self._encoded_limits = encode_json(self._limits)
+        self._schema = schema
         self._now_ms = now_ms
 
     async def push(self, request: web.Request) -> web.Response:
@@ -64,7 +67,10 @@ class SyncRoutes:
         """`POST /sync/v1/pull`: a page of each scope, and the replica's settled number in it (law 4)."""
         value, answer_in = await self._bodies.read(request)
         message = read_message(PullRequest, value)
-        pages = await self._puller.pull(message.replica, message.scopes, message.limit_bytes, digest=message.digest)
+        reader = ReaderClass(check_types(message.types), self._schema)
+        pages = await self._puller.pull(
+            message.replica, message.scopes, message.limit_bytes, reader=reader, digest=message.digest
+        )
         body = encode_pages(pages, self._now_ms(), self._encoded_limits)
         return _answer(body if answer_in is JSON else await _in(answer_in, body), answer_in)
 

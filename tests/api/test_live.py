@@ -12,6 +12,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
 from syncd.engine.connection import Connection
 from syncd.engine.limits import Limits
+from syncd.engine.reader_class import SEES_ALL, ReaderClass
 from tests.api.conftest import Api, OpenApi, create, problem_of
 
 LIVE = "/sync/v1/live"
@@ -101,8 +102,10 @@ async def test_no_delta_overtakes_the_answer_that_says_what_it_follows(
     cursor = await cursor_of(api)
     subscribe = api.server.watcher.subscribe
 
-    async def commit_meanwhile(connection: Connection, scopes: dict[str, str | None]) -> Any:
-        standings = await subscribe(connection, scopes)
+    async def commit_meanwhile(
+        connection: Connection, scopes: dict[str, str | None], reader: ReaderClass = SEES_ALL
+    ) -> Any:
+        standings = await subscribe(connection, scopes, reader)
         await api.server.pusher.push("r1", 1, [create(2, "b")])
         for _ in range(100):  # every chance for the sender
             await asyncio.sleep(0)
