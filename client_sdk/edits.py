@@ -200,7 +200,13 @@ class Edits:
         replica = self._replica
         last = replica.clock.last or Stamp(replica.clock.now_ms(), 0, replica.id)
         change = draft.change(replica.id, replica.row.next_n, last.next(replica.id), None, replica.app.version)
-        outcome = apply_change(resource_type.rule, shown, change, ABOVE_ALL + replica.next_seq).outcome
+        try:
+            outcome = apply_change(resource_type.rule, shown, change, ABOVE_ALL + replica.next_seq).outcome
+        except Exception as failure:
+            # A rule of the author's.
+            raise InvalidValue(
+                "check_failed", "fields", f"the rule of {draft.type} failed on this change: {failure!r}"
+            ) from failure
         if outcome.kind is Kind.REJECTED:
             raise InvalidValue(outcome.code or "rejected", outcome.field or "fields", outcome.message or "")
         return draft

@@ -97,7 +97,7 @@ class Settlement:
             included = row is None or is_included(entry.change, outcome, row.version, {})
             return entry.shown and outcome.kind is not Kind.REJECTED and not included
 
-        keys = {entry.key for entry, _ in outcomes}
+        keys = {key for entry, _ in outcomes for key in replica.touched_by(entry)}
         before = await self._shown.look(keys)
         async with replica.store.transaction():
             await replica.store.settle(

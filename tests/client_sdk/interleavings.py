@@ -142,11 +142,9 @@ class Wire:
         await self.ghosts[number % len(self.ghosts)].ask(None)
 
     def came_to_nothing(self, number: tuple[str, int]) -> bool:
-        """Whether the server has refused this change, or undone it with its group."""
+        """Whether the server has refused this change, or done without it for the sake of another one of its group."""
         fate = self.fates.get(number)
-        if fate is None:
-            return False
-        return fate.kind is Kind.REJECTED or (fate.kind is Kind.OVERRULED and fate.code == "group_overruled")
+        return fate is not None and (fate.kind is Kind.REJECTED or (fate.code or "").startswith("group_"))
 
     async def _exchange(self, what: str, ask: Callable[[int | None], Awaitable[Any]]) -> Any:
         exchange = Exchange(ask, asyncio.get_running_loop().create_future())

@@ -23,7 +23,9 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from conflict_rules import Change, JsonValue, Rule, State, rule_by_name
+from client_sdk.drafts import GroupDraft
+from conflict_rules import MERGE, Change, Deletes, JsonValue, RecordRule, Rule, State, rule_by_name
+from conflict_rules.own import ARBITRATED, Own
 from tests.client_sdk.interleavings import Other, Phone, app_with
 from tests.support.engine import Engine, open_engine
 
@@ -81,6 +83,13 @@ def spread(value: JsonValue) -> Tokens:
     return frozenset([value * 17 % 101])
 
 
+def greater(base: JsonValue, mine: JsonValue, theirs: JsonValue) -> JsonValue:
+    """An author's own rule."""
+    assert isinstance(mine, int)
+    assert isinstance(theirs, int)
+    return max(mine, theirs)
+
+
 READINGS = {
     **{name: register(rule_by_name(name)) for name in ("append", "lww", "manual", "merge", "server_wins")},
     **{
@@ -92,6 +101,8 @@ READINGS = {
         )
         for name in ("max", "min")
     },
+    "merge, update_wins": register(MERGE.having(deletes=Deletes.UPDATE_WINS)),
+    "own": register(RecordRule("own", Own("own", greater, ARBITRATED))),
     "counter": Reading(
         rule_by_name("counter"),
         first=lambda token: 4**token,
@@ -176,8 +187,9 @@ class Play:
         ]
         self.ids = [f"{self.name}-{letter}" for letter in "xyz"]
 
-    def next_number(self) -> Number:
-        return (self.phone.replica.id, self.phone.replica.row.next_n)
+    def next_number(self, group: GroupDraft | None = None) -> Number:
+        drafted = 0 if group is None else len(group.drafts)
+        return (self.phone.replica.id, self.phone.replica.row.next_n + drafted)
 
     def refuses(self, change: Change) -> bool:
         return (change.replica, change.n) in self.vetoed
@@ -186,6 +198,8 @@ class Play:
         return token in self.number_of and self.phone.wire.came_to_nothing(self.number_of[token])
 
     def may_return(self, name: str) -> bool:
+        if self.reading.rule.deletes is Deletes.UPDATE_WINS:
+            return True
         return any(map(self.phone.wire.came_to_nothing, self.made_or_taken.get(name, ())))
 
     def look(self, name: str, state: State | None, screen: int) -> None:
@@ -256,7 +270,11 @@ class Play:
             case ["remove"]:
                 return await self.remove(name)
             case ["group"]:
-                return False
+                group = GroupDraft(f"{self.name}-{phone.replica.next_seq}")
+                other_name = self.ids[(choice + 1) % 3]
+                both = await self.edit(name, group) and await self.edit(other_name, group)
+                await phone.edits.commit_group(group, phone.wire.limits)
+                return both
             case ["push" | "pull" as what]:
                 if what in phone.tasks or (what == "push" and not phone.push.due()):
                     return False
@@ -320,21 +338,21 @@ class Play:
         other.make(name, {FIELD: value}, "create" if state is None else "update")
         return True
 
-    async def edit(self, name: str) -> bool:
+    async def edit(self, name: str, group: GroupDraft | None = None) -> bool:
         """The phone sets, adds or counts; it shows at once."""
         phone = self.phone
-        state = await phone.replica.state(("thing", name))
+        state = await phone.replica.state(("thing", name), group)
         if not self.tokens or (state is not None and state.deleted is not None):
             return False
         token = self.tokens.pop()
-        self.number_of[token] = self.next_number()
+        self.number_of[token] = self.next_number(group)
         if state is None:
-            self.made_or_taken.setdefault(name, []).append(self.next_number())
-            await phone.edits.put("thing", name, self.name, {FIELD: self.reading.first(token)}, None)
+            self.made_or_taken.setdefault(name, []).append(self.next_number(group))
+            await phone.edits.put("thing", name, self.name, {FIELD: self.reading.first(token)}, group)
         else:
-            await phone.edits.update("thing", name, {FIELD: self.reading.later(token)}, None)
+            await phone.edits.update("thing", name, {FIELD: self.reading.later(token)}, group)
         self.log(f"  phone sets {token} on {name}")
-        if self.reading.rule.name not in ("max", "min"):
+        if group is None and self.reading.rule.name not in ("max", "min"):
             shown = (await phone.shown())[name]
             assert token in self.reading.tokens(shown.fields[FIELD]), "what was just done does not show"
         return True

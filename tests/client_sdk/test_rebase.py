@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from client_sdk.rebase import base_in_past_of, base_of, is_included, is_settled_by_page, same_content, show
-from conflict_rules import Kind, Mark, Outcome, Stamp, rule_by_name
+from conflict_rules import JsonValue, Kind, Mark, Outcome, RecordRule, Stamp, rule_by_name
+from conflict_rules.own import ARBITRATED, Own
 from tests.client_sdk.make import change, pending, state
 
 MERGE = rule_by_name("merge")
@@ -56,6 +57,16 @@ class TestTheView:
     def test_shows_nothing_of_an_edit_to_what_others_deleted(self) -> None:
         tombstone = state(7, deleted=True)
         assert show(MERGE, tombstone, [pending("update", base=5, at=9000, text="mine")]) is tombstone
+
+    def test_does_without_a_change_on_which_the_rule_of_an_author_fails(self) -> None:
+        """The server will reject it; until then everything else is in sight."""
+
+        def fail(base: JsonValue, mine: JsonValue, theirs: JsonValue) -> JsonValue:
+            raise ZeroDivisionError
+
+        rule = RecordRule("fails", Own("fails", fail, ARBITRATED))
+        queue = [pending("update", n=1, base=5, x="mine"), pending("update", n=2, base=5, y="mine")]
+        assert fields_of(show(rule, state(7, x="theirs"), queue)) == {"x": "theirs", "y": "mine"}
 
 
 class TestTheBaseOfAnEdit:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from client_sdk import Client
-from conflict_rules import Change, Outcome
+from client_sdk.edits import Edits
+from client_sdk.replica import Replica
+from conflict_rules import Change, InvalidValue, JsonValue, Outcome, RecordRule
+from conflict_rules.own import ARBITRATED, Own
 from tests.client_sdk.conftest import OpenClient
+from tests.client_sdk.interleavings import TYPE, app_with
 from tests.client_sdk.league import Note, league
+from tests.client_sdk.make import Parts, delta, page, state
 from tests.support.served import Served
 
 
@@ -76,3 +83,24 @@ async def test_a_callback_that_fails_holds_up_nothing(
         await (await phone.collection(Note).put(Note(id="one", text="damn"))).outcome()
     assert told == ["one"]
     assert "a callback for rejected changes failed" in caplog.text
+
+
+async def test_an_edit_on_which_the_rule_of_an_author_fails_is_refused_before_it_is_queued(tmp_path: Path) -> None:
+    def greater(base: JsonValue, mine: JsonValue, theirs: JsonValue) -> JsonValue:
+        return max(int(str(mine)), int(str(theirs)))
+
+    app = app_with(RecordRule("greater", Own("greater", greater, ARBITRATED)))
+    replica = await Replica.open(tmp_path / "phone.db", app, lambda: 0, lambda: None)
+    await replica.follow(["main"])
+    edits, parts = Edits(replica), Parts(replica)
+    first, second = (replace(state(version, v=version), type=TYPE) for version in (1, 2))
+    await parts.intake.apply_page("main", None, replica.id, page(first, cursor="c1"))
+    await edits.update(TYPE, "x", {"v": 3}, None)
+    await parts.intake.apply_delta(delta("c1", "c2", second))
+    with pytest.raises(InvalidValue) as refused:
+        await edits.update(TYPE, "x", {"v": "many"}, None)
+    assert refused.value.code == "check_failed"
+    shown = await replica.state((TYPE, "x"))
+    assert shown is not None
+    assert (shown.fields, len(replica.outbox.waiting())) == ({"v": 3}, 1)
+    await replica.close()
