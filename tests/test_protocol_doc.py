@@ -16,6 +16,8 @@ from syncd.api.errors import CloseCode, problem_of
 from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
 from syncd.engine.limits import Limits
 from syncd.errors import TooLarge
+from tests.client_sdk.cup import cup
+from tests.support.served import served
 from tests.support.server import running_server
 
 ROOT = Path(__file__).parent.parent
@@ -23,8 +25,9 @@ PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 PUSH, PUSHED, PULL, PULLED, PROBLEM = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 
 REFUSING_CALLS = {"InvalidValue": 0, "InvalidName": 0, "rejected": 0, "MalformedChange": 1, "_problem": 1}
+REFUSING_CALLS |= {"Settled": 2, "same_or_lost": 2, "Outcome": 2}
 """Functions that take a code, and where among their arguments."""
-MADE_UP = {"invalid_base", "invalid_schema", "group_rejected", "group_overruled", "vetoed"}
+MADE_UP = {"invalid_base", "invalid_schema", "group_rejected", "group_overruled", "group_conflict", "vetoed"}
 """Codes that the source puts together from parts, and the one that an author gets who names none."""
 
 
@@ -64,7 +67,7 @@ def codes_in(tree: ast.Module) -> Iterator[str]:
 
 
 def texts(node: ast.expr) -> Iterator[str]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
         yield node.value
 
 
@@ -95,6 +98,29 @@ async def test_the_stream_of_the_page_begins_as_it_says(tmp_path: Path) -> None:
     told = b"".join(events).decode().rstrip("\n").split("\n")
     for line, real in zip(shown.replace("3f0c9d", cursor.partition(".")[0]).splitlines(), told, strict=True):
         assert re.fullmatch(".*".join(re.escape(part) for part in re.split("state, …|…", line)), real), (line, real)
+
+
+async def test_the_requests_of_the_conflict_inbox_are_answered_as_the_page_says(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| `(GET|POST) (/sync/v1/conflicts\S*?)`(?: with `(.*?)`)? \| (.*?) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 4
+    async with served(tmp_path / "club.db", cup) as server, ClientSession(server.url) as http:
+        game = {"n": 1, "type": "game", "id": "g", "scope": "cup", "base": 0}
+        for replica, change in {
+            "r0": {**game, "op": "create", "fields": {"away": 0}},
+            "r1": {**game, "op": "update", "fields": {"home": 1}},
+            "r2": {**game, "op": "update", "fields": {"home": 2}},
+        }.items():
+            reply = await (await http.post("/sync/v1/push", json={"replica": replica, "changes": [change]})).json()
+        [conflict] = reply["outcomes"][0]["conflicts"]
+        for method, path, body, answer in rows:
+            sent = json.loads(body.replace("c-5f0f", conflict)) if body else None
+            response = await http.request(method, path.replace("c-5f0f", conflict), json=sent)
+            told = await response.json()
+            assert response.status == 200, told
+            told = told.get("conflicts", told.get("results", [told]))[-1]
+            assert told.get("outcome", "applied") == "applied"
+            named = re.findall(r'"(\w+)"', answer.partition("[")[2] or answer)
+            assert set(named) - {"next"} <= told.keys()
 
 
 async def the_frames_of_the_page_are_answered(socket: ClientWebSocketResponse, cursor: str) -> None:

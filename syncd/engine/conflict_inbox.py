@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from conflict_rules import CONFLICT_TYPE, Op, State
+from conflict_rules import CONFLICT_TYPE, Op, Outcome, State
 from conflict_rules.values import JsonValue
-from conflict_rules.wire import decode_state
+from conflict_rules.wire import decode_state, encode_outcome
+from syncd.engine.incoming import rejected
 from syncd.errors import NotFound
 from syncd.store.protocol import StateRow, Store
 
@@ -85,9 +86,9 @@ class ConflictInbox:
         drafts: dict[int, Draft] = {}
         for place, settlement in enumerate(settlements):
             row = rows.get(settlement.conflict)
-            draft = _refused("no_such_conflict", "conflict") if row is None else _draft(row, settlement)
-            if "outcome" in draft:
-                told[place] = dict(draft)
+            draft = _draft(row, settlement)
+            if isinstance(draft, Outcome):
+                told[place] = encode_outcome(None, draft)
             else:
                 drafts[place] = draft
         outcomes = await self._act(list(drafts.values())) if drafts else []
@@ -131,20 +132,23 @@ def _fits(conflict: Mapping[str, JsonValue], status: str | None, type_name: str 
     )
 
 
-def _draft(row: StateRow, settlement: Settlement) -> Draft:
+def _draft(row: StateRow | None, settlement: Settlement) -> Draft | Outcome:
     """The change that gives this answer, or the outcome of one that cannot be given."""
+    if row is None:
+        return rejected("no_such_conflict", f"there is no conflict {settlement.conflict[:128]!r}", "conflict")
     fields, version = _state(row).fields, row.version if settlement.version is None else settlement.version
     value, candidates = settlement.value, fields["candidates"]
     if settlement.choice is not None:
         known = {each["key"]: each for each in candidates} if isinstance(candidates, list) else {}
         if settlement.choice not in known:
-            return _refused("unknown_choice", "choice", f"choice: one of {', '.join(map(str, known))}")
+            return rejected("unknown_choice", f"choice: one of {', '.join(map(str, known))}", "choice")
         value = known[settlement.choice]["value"]
     field, about = fields["field"], fields["about"]
     if isinstance(field, str) and isinstance(about, dict):
         return _change(row, str(about["type"]), str(about["id"]), {field: value}, version)
     if settlement.choice is None:
-        return _refused("unknown_choice", "choice", "choice: this question has given answers; name one by its key")
+        message = "choice: this question has given answers; name one by its key"
+        return rejected("unknown_choice", message, "choice")
     return _change(row, CONFLICT_TYPE, row.id, {"choice": settlement.choice}, version)
 
 
@@ -158,10 +162,6 @@ def _change(row: StateRow, type_name: str, resource_id: str, fields: Mapping[str
         "fields": dict(fields),
         "base": base,
     }
-
-
-def _refused(code: str, field: str, message: str = "there is no such conflict") -> dict[str, JsonValue]:
-    return {"outcome": "rejected", "version": 0, "code": code, "message": message, "field": field}
 
 
 def _result(conflict_id: str, outcome: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

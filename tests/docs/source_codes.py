@@ -123,7 +123,7 @@ def _note(given_to: str, expression: ast.expr, where: str, found: Found) -> None
         _note(given_to, expression.body, where, found)
         _note(given_to, expression.orelse, where, found)
     elif isinstance(expression, ast.Constant):
-        if isinstance(expression.value, str):
+        if isinstance(expression.value, str) and expression.value:
             found.codes.setdefault(expression.value, set()).add(given_to)
     else:
         found.made.setdefault(ast.unparse(expression), set()).add(where)

@@ -18,7 +18,17 @@ FOUND = collect(ROOT, ("conflict_rules", "client_sdk", "syncd"))
 
 COMMAND_LINE = {"CommandError", "SettingsError"}
 LINES = {"BadLine", "_refuse"}
-CHANGES = {"InvalidValue", "InvalidName", "MalformedChange", "Outcome", "Veto", "rejected"}
+CHANGES = {
+    "InvalidValue",
+    "InvalidName",
+    "MalformedChange",
+    "Outcome",
+    "Settled",
+    "Veto",
+    "rejected",
+    "replace",
+    "same_or_lost",
+}
 REQUESTS = {"_problem", *errors.__all__} - COMMAND_LINE
 SDK = set(client_sdk.errors.__all__)
 
@@ -29,10 +39,12 @@ PASSED_ON = {
     "code",
     "entry.outcome.code",
     "error.problem_code",
+    "first.code",
     "invalid.code",
     "invalid.problem_code",
     "malformed.code",
     "outcome.code",
+    "outcome.code or 'rejected'",
     "outcome.code or outcome.kind.value",
     "outcome.get('code')",
     "refusal.problem_code",
@@ -46,7 +58,7 @@ NO_CODES_OF_OURS = {
 }
 """Numbers: SQLite's, and close codes."""
 MADE = {
-    "f'group_{culprit.kind.value}'": {"group_rejected", "group_overruled"},
+    "f'group_{culprit.kind.value}'": {"group_rejected", "group_overruled", "group_conflict"},
     "f'invalid_{name}'": {"invalid_base", "invalid_schema"},
     "str(problem.get('code') or f'http_{response.status}')": {"http_400", "http_413", "http_422"},
 }
