@@ -197,8 +197,10 @@ class Client(Facade):
 
     check = Waits(asynchronous.Client.check)
     dismiss = Waits(asynchronous.Client.dismiss)
+    explain = Waits(asynchronous.Client.explain)
     export_outbox = Waits(asynchronous.Client.export_outbox)
     follow = Waits(asynchronous.Client.follow)
+    history = Waits(asynchronous.Client.history)
     import_outbox = Waits(asynchronous.Client.import_outbox)
     nudge = Calls(asynchronous.Client.nudge)
     on_progress = Calls(asynchronous.Client.on_progress)
@@ -209,5 +211,6 @@ class Client(Facade):
     resume = Waits(asynchronous.Client.resume)
     set_token = Calls(asynchronous.Client.set_token)
     synced = Waits(asynchronous.Client.synced)
+    undo = _Makes(asynchronous.Client.undo)
     unfollow = Waits(asynchronous.Client.unfollow)
     view = Waits(asynchronous.Client.view)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from client_sdk.backoff import Timing
 from client_sdk.collections import Collection as TypedCollection
@@ -26,6 +26,7 @@ from client_sdk.messages import Limits
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
 from client_sdk.outbox_file import Imported, export_outbox, import_outbox
+from client_sdk.past import Past
 from client_sdk.progress import Progress, ProgressCallbacks
 from client_sdk.pulse import Pulse
 from client_sdk.rejections import RejectionCallback, RejectionCallbacks
@@ -157,6 +158,43 @@ class Client:
     def conflicts(self) -> Conflicts:
         """What waits for somebody's answer, and answering it."""
         return Conflicts(self._opened, self._handle, self._group.get)
+
+    async def history(
+        self, type_: type[Resource] | str, resource_id: str, *, field: str | None = None
+    ) -> list[dict[str, Any]]:
+        """What happened to a resource, or one field of it: lines as in docs/history.md, oldest first, from the server.
+
+        Needs the network; raises `NoServer`, `TransportError`, or `Unfit` if it cannot be asked so.
+        """
+        return await self._past().history(self._type_name(type_), resource_id, field)
+
+    async def explain(
+        self, type_: type[Resource] | str, resource_id: str, *, field: str | None = None
+    ) -> dict[str, Any]:
+        """Why the server's copy says what it says, as in docs/history.md; raises as `history`."""
+        return await self._past().explain(self._type_name(type_), resource_id, field)
+
+    async def undo(
+        self,
+        type_: type[Resource] | str,
+        resource_id: str,
+        *,
+        version: int | None = None,
+        change: tuple[str, int] | None = None,
+        field: str | None = None,
+    ) -> ChangeHandle:
+        """Bring back what a resource, or one field, said at a version, or before a change: its replica and number.
+
+        The server tells what leads back from what it has; one local commit makes that a change like any other, over
+        what is shown here. Raises as `history`, also where there is nothing to undo, and as `update`.
+        """
+        to = {
+            "version": None if version is None else str(version),
+            "change": None if change is None else f"{change[0]}.{change[1]}",
+            "field": field,
+        }
+        edits, group = Edits(self._opened()), self._group.get()
+        return self._handle(await self._past().undo(edits, self._type_name(type_), resource_id, to, group))
 
     async def view(self, name: str, scope: str) -> JsonValue:
         """What the app's view says of this scope, as it is shown here; raises `Unfit` if there is no such view."""
@@ -331,6 +369,15 @@ class Client:
         """The network may be back: try at once instead of waiting out the back-off."""
         if self._loop is not None:
             self._loop.nudge()
+
+    def _past(self) -> Past:
+        self._opened()
+        if self._transport is None:
+            raise NoServer
+        return Past(self._transport)
+
+    def _type_name(self, type_: type[Resource] | str) -> str:
+        return self._opened().type(type_).name if isinstance(type_, str) else self._app.type_of(type_).name
 
     def _handle(self, draft: Draft) -> ChangeHandle:
         return ChangeHandle(self._opened(), self._outcomes, draft)

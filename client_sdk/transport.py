@@ -116,6 +116,17 @@ class Transport:
         finally:
             await websocket.close()
 
+    async def ask(self, path: str, query: Mapping[str, str]) -> Mapping[str, JsonValue]:
+        """A question that changes nothing, and its answer."""
+        try:
+            async with self._open().get(f"{self._base}/{path}", params=query, headers=self._headers()) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as failure:
+            raise _unreachable(self._base, failure) from failure
+        if response.status != 200:
+            raise _problem(response, text)
+        return parse(text)
+
     async def _post(self, path: str, body: bytes) -> tuple[Mapping[str, JsonValue], int]:
         started = time.monotonic()
         try:

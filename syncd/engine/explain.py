@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from conflict_rules import Kind, Op, Rule, State
+from conflict_rules import CONFLICT_TYPE, Kind, Op, Rule, State
 from conflict_rules.values import JsonValue
 from syncd.engine.entry import Entry, read_entry
 from syncd.engine.reasons import why_deleted, why_lost, why_taken
@@ -21,6 +21,7 @@ __all__ = ["MAX_CANDIDATES", "Explainer"]
 
 MAX_CANDIDATES: Final = 100
 """Told of each field: the newest; how many there were before them is told too."""
+_KEPT: Final = "the server keeps it; it follows from the changes to what it is about, which can be explained"
 _JOINING: Final = frozenset({"counter", "set"})
 """Rules under which a value is the work of all, so that a later change takes the place of none."""
 
@@ -120,7 +121,9 @@ class Explainer:
             if holder is not None and holder.entry.outcome.version == state.marks[name].version:
                 told |= {"set_by": holder.as_dict(), "because": holder.because}
             else:
-                told["because"] = "the change that set it is not in the history any more"
+                told["because"] = (
+                    _KEPT if state.type == CONFLICT_TYPE else "the change that set it is not kept any more"
+                )
         else:
             told["because"] = "it holds no value"
         told["candidates"] = [each.as_dict() for each in reversed(known.candidates) if each is not known.holder]
@@ -131,7 +134,7 @@ class Explainer:
         if self._life.holder is not None and state is not None:
             return self._life.holder.because
         if state is not None:
-            return "its beginning is not in the history any more"
+            return _KEPT if state.type == CONFLICT_TYPE else "its beginning is not kept any more"
         return "there is no such resource" if self._changes else "nothing was ever sent about it"
 
     def _take_life(self, step: Step) -> None:

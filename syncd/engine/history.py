@@ -143,8 +143,8 @@ class History:
                             only = _touched(step)
                     elif version is not None and step.after is not None and step.after.version <= version:
                         then, found = step.after, True
-        if version is not None and not found and now is not None and version < now.version and retrace.exact:
-            # Before it was made.
+        if version is not None and retrace.state is not None and version < retrace.state.version:
+            # Otherwise before it was made.
             found = True
         if not found or not retrace.exact:
             raise InvalidMessage(
