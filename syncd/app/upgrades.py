@@ -28,7 +28,7 @@ Fields = Mapping[str, JsonValue]
 class Intent:
     """What a change asks for: what an upgrade is given, and returns. Each method returns another intent.
 
-    `op`: "create", "update", "delete", "restore" or "settle". `fields`: what it sets, as it was sent, so that a counter
+    `op`: "create", "update", "delete" or "restore". `fields`: what it sets, as it was sent, so that a counter
     has `{"increment": 1}` in an update. `was`: what the person was shown in some of these fields. `id` and `scope` are
     only there to be looked at.
     """
@@ -147,7 +147,8 @@ class Upgrades:
 
         Raises `Veto` if it has no meaning there, and `UpgradeFailed` if a function fails, or no upgrades lead there.
         """
-        if change.schema == self._version or change.type in _BUILT_IN:
+        if change.schema == self._version or change.type in _BUILT_IN or change.op is Op.SETTLE:
+            # A settlement is about a conflict, which keeps the words in which it was opened.
             return change
         if not self.oldest <= change.schema <= self._version:
             raise UpgradeFailed(f"no upgrades lead from version {change.schema} to version {self._version}")

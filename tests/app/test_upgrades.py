@@ -123,7 +123,7 @@ class TestOneChange:
         assert (after.replica, after.n, after.scope, after.id, after.op) == ("r", 7, "main", "x", Op.UPDATE)
         assert (after.stamp, after.base, after.group, after.conflict) == (Stamp(5, 1, "r"), 4, "g", "c-1")
 
-    @pytest.mark.parametrize("op", ["update", "delete", "restore", "settle"])
+    @pytest.mark.parametrize("op", ["update", "delete", "restore"])
     def test_of_a_renamed_type_is_about_the_new_one_whatever_it_does(self, op: str) -> None:
         assert v3.club.upgrades.lift(change(op, "memo")).type == "note"
 
@@ -147,6 +147,10 @@ class TestOneChange:
         club.upgrade(from_version=1)(lambda change: None)
         question = change("settle", "conflict", choice="one")
         assert club.upgrades.lift(question) is question
+
+    def test_that_settles_a_conflict_speaks_in_the_words_in_which_it_was_opened(self) -> None:
+        settlement = change("settle", title="Dunes")
+        assert v3.club.upgrades.lift(settlement) is settlement
 
     def test_passes_every_step_that_is_for_its_type_as_it_was_called_then_in_the_order_of_declaration(self) -> None:
         club = app(2)
