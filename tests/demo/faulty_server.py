@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ import syncd.engine.watch
 from conflict_rules import Change, Mark, Stamp
 from syncd.bus.local import LocalBus
 from syncd.cli import main
+from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.incoming import Incoming
 from syncd.engine.settle import Reply, Settler
 from syncd.store.protocol import Commit, Loaded, Page, Wanted
@@ -114,19 +115,28 @@ def skips_a_version() -> None:
     page = SqliteSnapshot.page
     encode_delta = syncd.engine.watch.encode_delta  # type: ignore[attr-defined]
 
-    def without_the_skipped(bodies: Sequence[bytes]) -> list[bytes]:
+    def without_the_skipped(bodies: Iterable[bytes]) -> list[bytes]:
         return [body for body in bodies if b'"version":%d,' % SKIPPED_VERSION not in body]
 
-    async def page_with_a_hole(self: SqliteSnapshot, scope: str, after: int, limit_bytes: int) -> Page:
-        whole = await page(self, scope, after, limit_bytes)
+    async def page_with_a_hole(self: SqliteSnapshot, *position: Any, **options: Any) -> Page:
+        whole = await page(self, *position, **options)
         return replace(whole, bodies=without_the_skipped(whole.bodies))
 
-    def delta_with_a_hole(scope: str, after: Any, upto: Any, bodies: Sequence[bytes]) -> bytes:
+    def delta_with_a_hole(scope: str, after: Any, upto: Any, bodies: Iterable[bytes]) -> bytes:
         frame: bytes = encode_delta(scope, after, upto, without_the_skipped(bodies))
         return frame
 
     patch(SqliteSnapshot, "page", page_with_a_hole)
     patch(syncd.engine.watch, "encode_delta", delta_with_a_hole)
+
+
+def asks_nothing() -> None:
+    """Whatever a hook asks, nobody hears of it."""
+
+    async def keep_quiet(self: EngineHookTransaction, question: str, /, **_: object) -> None:
+        return None
+
+    patch(EngineHookTransaction, "ask", keep_quiet)
 
 
 def none() -> None:
@@ -135,7 +145,14 @@ def none() -> None:
 
 FAULTS: dict[str, Callable[[], None]] = {
     fault.__name__: fault
-    for fault in (none, acknowledges_before_commit, forgets_outcomes, lets_the_wrong_clock_win, skips_a_version)
+    for fault in (
+        none,
+        acknowledges_before_commit,
+        asks_nothing,
+        forgets_outcomes,
+        lets_the_wrong_clock_win,
+        skips_a_version,
+    )
 }
 
 if __name__ == "__main__":

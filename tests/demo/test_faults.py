@@ -38,6 +38,15 @@ def test_a_server_that_lets_the_wrong_clock_win_is_caught(tmp_path: Path) -> Non
         assert "a goal at 35' by Angel DI MARIA that the record does not have" in detail
 
 
+def test_a_server_that_asks_nothing_is_caught(tmp_path: Path) -> None:
+    run = run_demo(tmp_path / "files", fault="asks_nothing")
+
+    assert run.exit_code == 1
+    assert set(run.failed) == {"phone_a", "phone_b", "family", "fresh", "questions"}
+    assert "the score is 5-3, not 3-3" in run.failed["family"]
+    assert "nobody asked whether Angel DI MARIA has scored twice" in run.failed["questions"]
+
+
 def test_a_server_that_skips_a_version_is_caught(tmp_path: Path) -> None:
     run = run_demo(tmp_path / "files", fault="skips_a_version")
 
