@@ -83,9 +83,10 @@ class Pull:
         if not scopes:
             return
         ticket = self._ticket
-        # Law 4 speaks of one replica id: an earlier one, for as long as something of it is in the outbox.
-        ids = (entry.change.replica for entry in self._replica.outbox)
-        pulled_as = next((each for each in ids if each != self._replica.id), self._replica.id)
+        # Law 4 speaks of one replica id: the one under which something is in doubt. Of the rest the outcome is known, or
+        # the server cannot have it; and an earlier id is sent to its end before another one is.
+        in_doubt = (entry.change.replica for entry in self._replica.outbox if entry.sent and entry.waiting)
+        pulled_as = next(in_doubt, self._replica.id)
         limit_bytes = self._portion.within(_PAGE_BYTES)
         digest = self._comparison.due(scopes)
         caught_up: list[str] = []
