@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conflict_rules.values import RepeatedKeys
+from syncd.app import open_app
+from syncd.engine.history import History
 from syncd.store.protocol import Wanted
 from tests.support.engine import Engine, open_engine
 
@@ -70,3 +72,31 @@ async def test_a_change_that_says_something_twice_is_kept_with_both(tmp_path: Pa
     assert json.loads(row.change)["fields"] == {
         "repeated_key": [["title", "one"], ["title", ["two", {"repeated_key": [["k", 3], ["k", 3]]}]]]
     }
+
+
+async def test_whatever_was_sent_is_found_in_the_history_of_its_resource_with_what_became_of_it(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        sent = await everything_that_can_happen(engine)
+        history = History(engine.store, open_app())
+        found: dict[tuple[str, int], dict[str, Any]] = {}
+        for name in ("x", "y", "never-was"):
+            page: Any = await history.page("note", name)
+            found.update({(line["replica"], line["n"]): line for line in page["changes"]})
+    for name, change in sent.items():
+        if name == "unreadable":
+            continue  # Of no resource: it is in the quarantine only.
+        line = found["a", change["n"]]
+        assert (line["fields"], line["stamp"]) == (change["fields"], change["stamp"])
+        assert line["outcome"] in ("applied", "merged") or line["message"]
+        for field in line.get("lost", ()):
+            stood = line.get("stands_instead", {}).get(field)
+            assert stood is None or stood["value"] != change["fields"][field]
+
+
+async def test_whatever_was_rejected_waits_in_the_quarantine_as_it_was_sent(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        sent = await everything_that_can_happen(engine)
+        async with engine.store.snapshot() as snapshot:
+            page = await snapshot.quarantine(limit=10, limit_bytes=1 << 20)
+    kept = [json.loads(row.settled.change) for row in page.rows]
+    assert kept == [sent["rejected"], sent["unreadable"]]
