@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import client_sdk.replica
-from client_sdk import Client, NotHere
+from client_sdk import Client, NotHere, Unfit
 from client_sdk.errors import TransportError
 from client_sdk.sync_loop import SyncLoop
 from conflict_rules import InvalidValue
@@ -260,17 +260,36 @@ class Play:
         shown = await collection.get(resource)
         await device.look_at(kind, resource)
         try:
-            if shown is None:
+            if dice.random() < 0.15 and await self.answer(device):
+                pass
+            elif shown is None and dice.random() < 0.3:
+                await collection.restore(resource, **{name: self.first_value(kind, name) for name in chosen})
+            elif shown is None:
                 await collection.put({"id": resource, **{name: self.first_value(kind, name) for name in chosen}})
             elif dice.random() < 0.1:
                 await collection.delete(resource)
             else:
                 await collection.update(resource, **{name: self.next_value(kind, name) for name in chosen})
-        except (NotHere, InvalidValue):
+        except (NotHere, Unfit, InvalidValue):
             pass
         else:
             device.made_after.append(frozenset(device.was_shown))
             device.made_of.append(frozenset(shown or ()) - {"id"})
+
+    async def answer(self, device: Device) -> bool:
+        """Settle a conflict, or open one again; False if this person knows of none."""
+        dice = self.dice
+        conflicts = await device.here.conflicts.all(open=dice.choice([True, True, None]))
+        if not conflicts:
+            return False
+        conflict = dice.choice(conflicts)
+        if not conflict.open and dice.random() < 0.5:
+            await device.here.conflicts.reopen(conflict)
+        elif dice.random() < 0.5:
+            await device.here.conflicts.settle(conflict, value=dice.randint(0, 5))
+        else:
+            await device.here.conflicts.settle(conflict, choice=dice.choice(conflict.candidates)["key"])
+        return True
 
     def first_value(self, kind: str, name: str) -> Any:
         dice, rule = self.dice, rule_of(kind, name)
@@ -326,7 +345,7 @@ class Play:
         for name, stamp in self.model.overwrote.pop((replica, change["n"]), ()):
             shown = (change["id"], name, stamp)
             assert shown in device.made_after[change["n"] - 1], f"law 1: {change} claims to have seen {shown}"
-        if RULES[change["type"]]["rule"] == "lww" and change["op"] == "update":
+        if RULES.get(change["type"], {}).get("rule") == "lww" and change["op"] == "update":
             assert change["fields"].keys() >= device.made_of[change["n"] - 1], "counterexample 5: a record, not a patch"
 
     async def check(self) -> None:
