@@ -16,7 +16,7 @@ from conflict_rules.values import clean_fields, valid_type
 from syncd.app.hooks import Veto
 from syncd.errors import AppError
 
-__all__ = ["Intent", "Upgrade", "UpgradeFailed", "Upgrades"]
+__all__ = ["Intent", "Upgrade", "UpgradeFailed", "Upgrades", "concerns"]
 
 _BUILT_IN: Final = frozenset({CONFLICT_TYPE})
 """Types that syncd declares itself (law 7): no version of an app changes them."""
@@ -80,6 +80,14 @@ class Intent:
 
 Upgrade = Callable[[Intent], Intent | None]
 """Lifts an intent to the next version; None, or `Veto` with a sentence: it has no meaning there any more."""
+
+
+def concerns(change: Change) -> bool:
+    """Whether versions of the app matter to a change.
+
+    Built-in types are the same in all of them, and a conflict keeps the words in which it was opened.
+    """
+    return change.type not in _BUILT_IN and change.op is not Op.SETTLE
 
 
 class UpgradeFailed(Exception):
@@ -147,8 +155,7 @@ class Upgrades:
 
         Raises `Veto` if it has no meaning there, and `UpgradeFailed` if a function fails, or no upgrades lead there.
         """
-        if change.schema == self._version or change.type in _BUILT_IN or change.op is Op.SETTLE:
-            # A settlement is about a conflict, which keeps the words in which it was opened.
+        if change.schema == self._version or not concerns(change):
             return change
         if not self.oldest <= change.schema <= self._version:
             raise UpgradeFailed(f"no upgrades lead from version {change.schema} to version {self._version}")

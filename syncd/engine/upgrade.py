@@ -12,7 +12,7 @@ import structlog
 
 from conflict_rules import Change, Kind, Outcome
 from syncd.app import App, Veto
-from syncd.app.upgrades import UpgradeFailed
+from syncd.app.upgrades import UpgradeFailed, concerns
 
 __all__ = ["OTHER_VERSION", "behind", "lift"]
 
@@ -28,7 +28,7 @@ def lift(change: Change, app: App) -> Change | Outcome:
     `rejected`: an upgrade refuses it, or fails; that is about this change alone (invariant 6). `retry_later`: it was
     made under a version that this app cannot read; not settled, so that nothing is lost.
     """
-    if app.open:
+    if app.open or not concerns(change):
         # Every shape is right where nothing is declared.
         return change
     oldest = app.upgrades.oldest

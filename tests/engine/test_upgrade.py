@@ -274,6 +274,12 @@ class TestOneFromAnotherVersion:
             page = (await engine.puller.pull("old", {"main": None}, 1 << 20))["main"]
             assert ([json.loads(body)["id"] for body in page.bodies], page.settled) == (["y"], 0)
 
+    async def test_is_answered_if_it_settles_a_conflict_which_has_no_version(self, tmp_path: Path) -> None:
+        async with open_engine(tmp_path / "syncd.db", app=TOO_OLD) as engine:
+            a = engine.replica("a")
+            settlement = {**walk(a, "settle", "x", title="Dunes"), "conflict": "c-1"}
+            assert told(await a.push(settlement)) == [("rejected", "unknown_resource")]
+
     async def test_means_nothing_to_a_server_without_an_app(self, tmp_path: Path) -> None:
         async with open_engine(tmp_path / "syncd.db", app=open_app()) as engine:
             a = engine.replica("a")
