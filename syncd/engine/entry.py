@@ -19,7 +19,7 @@ from syncd.store.protocol import Dealt, LedgerRow
 __all__ = ["SERVER_REPLICA", "Entry", "read_entry", "replay_replica"]
 
 SERVER_REPLICA: Final = "server-"
-"""How the replica begins under which the hooks of an app write."""
+"""How the replicas begin under which the server writes: for hooks, and for answers given to it."""
 _REPLAY: Final = "replay-"
 _MAX_REPLICA: Final = 64
 
@@ -60,7 +60,7 @@ class Entry:
         """Who, for people: `phone #3`."""
         replica, n = self.author or (self.replica, self.n)
         again = " (replayed)" if self.author else ""
-        return f"{'a hook of the app' if replica.startswith(SERVER_REPLICA) else replica} #{n}{again}"
+        return f"{'the server' if replica.startswith(SERVER_REPLICA) else replica} #{n}{again}"
 
     def as_dict(self) -> dict[str, JsonValue]:
         """As it goes over the wire; what is absent is left out."""
@@ -87,7 +87,7 @@ class Entry:
         if self.author is not None:
             told["author"] = {"replica": self.author[0], "n": self.author[1]}
         if self.replica.startswith(SERVER_REPLICA):
-            told["by_hook"] = True
+            told["by_server"] = True
         if self.stamp is not None:
             told["made_at_ms"] = self.stamp.wall_ms
             told["stamp"] = str(self.stamp)

@@ -79,7 +79,7 @@ async def test_what_a_hook_wrote_is_told_apart(tmp_path: Path) -> None:
     async with open_engine(tmp_path / "syncd.db", app=club()) as engine:
         await engine.replica("a").create("x", title="echo")
         (line,) = await lines(engine, "x-echo")
-    assert line["by_hook"] is True
+    assert line["by_server"] is True
 
 
 async def test_it_comes_in_pages_each_of_which_knows_what_was_before(tmp_path: Path) -> None:
