@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from client_sdk.errors import UpgradeRequired
 from client_sdk.messages import PushReply
@@ -61,7 +62,7 @@ class Settlement:
                     entry.sent = answer.n <= reply.settled
                 elif entry.seq not in other_numbers:
                     outcomes.append((entry, answer.outcome))
-            await self._save_outcomes(outcomes)
+            await self._save_outcomes(_falling_together(outcomes))
             if anew:
                 log.warning("the server knows other changes by these numbers: this file is an older copy (id_reuse)")
                 await self._numbering.make_anew(anew, keep_base=True)
@@ -117,3 +118,24 @@ class Settlement:
             self._on_outcome(entry.seq, outcome)
             if outcome.kind is Kind.REJECTED:
                 self._on_rejected(entry.change, outcome)
+
+
+def _falling_together(outcomes: Sequence[tuple[Entry, Outcome]]) -> list[tuple[Entry, Outcome]]:
+    """The same, with each member of a group that did not come about as of the version that brought the group down.
+
+    The others have no version of their own. So the group leaves the view as a whole, when that version is here.
+    """
+    versions: dict[tuple[str | None, str], int] = {}
+    for entry, outcome in outcomes:
+        place = (entry.change.group, entry.change.scope)
+        versions[place] = max(versions.get(place, 0), outcome.version)
+
+    def falls_with_others(outcome: Outcome) -> bool:
+        return outcome.kind is not Kind.REJECTED and (outcome.code or "").startswith("group_")
+
+    return [
+        (entry, replace(outcome, version=versions[entry.change.group, entry.change.scope]))
+        if falls_with_others(outcome)
+        else (entry, outcome)
+        for entry, outcome in outcomes
+    ]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk.drafts import GroupDraft
 from client_sdk.edits import Edits
+from client_sdk.messages import Limits
 from client_sdk.replica import Replica
 from conflict_rules import Kind, Outcome, State
 from syncd.app import open_app
@@ -112,6 +114,20 @@ class TestPullAcknowledges:
         assert await phone.shown() == {"x": {"v": "mine"}}
         await phone.intake.apply_delta(delta("c5", "c7", state(7, at=NOW_MS + 9, v="theirs")))
         assert await phone.shown() == {"x": {"v": "theirs"}}
+        assert phone.pending() == []
+
+    async def test_a_group_that_fell_leaves_the_view_as_a_whole(self, phone: Phone) -> None:
+        await phone.page(state(5, v="old"), state(6, id="y", v="old"), after=None, cursor="c6")
+        group = GroupDraft("g")
+        for name in "xy":
+            await phone.edits.update("note", name, {"v": "mine"}, group)
+        await phone.edits.commit_group(group, Limits())
+        overruled = {"n": 1, "outcome": "overruled", "version": 7, "code": "later_change_stands", "lost": ["v"]}
+        await phone.answer(2, overruled, {"n": 2, "outcome": "overruled", "version": 0, "code": "group_overruled"})
+        await phone.page(state(6, id="y", v="old"), after="c6", cursor="c6b")
+        assert await phone.shown() == {"x": {"v": "mine"}, "y": {"v": "mine"}}
+        await phone.intake.apply_delta(delta("c6b", "c7", state(7, at=NOW_MS + 9, v="theirs")))
+        assert await phone.shown() == {"x": {"v": "theirs"}, "y": {"v": "old"}}
         assert phone.pending() == []
 
     async def test_a_page_that_is_not_the_last_drops_only_what_it_brings(self, phone: Phone) -> None:

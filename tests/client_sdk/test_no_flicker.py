@@ -382,7 +382,7 @@ def test_nothing_shown_comes_back_that_nobody_brought_back(tmp_path: Path, name:
 
         @given(
             # Long ones find more, short ones are what a failure shrinks to.
-            steps=st.lists(step, max_size=80) | st.lists(step, min_size=30, max_size=80),
+            steps=st.lists(step, max_size=60) | st.lists(step, min_size=25, max_size=60),
             skews=st.lists(st.integers(-25_000, 25_000), min_size=3, max_size=3),
         )
         def histories(steps: list[tuple[int, int]], skews: list[int]) -> None:
