@@ -34,6 +34,13 @@ __all__ = ["Play", "Sum", "play"]
 
 DAY_MS = 86_400_000
 WORDS = ("a", "bb", "cc", "ddd", "é", "")
+MISTAKES: dict[Any, tuple[Any, ...]] = {
+    "counter": (1, 1, True, "1", {"increment": "1"}, {"increment": 1.5}, {}),
+    "max": (True, [], 3, "text"),
+    "min": (False, {}, 3, "text"),
+    "set": (["red"], {"add": "red"}, {"take": ["red"]}, {"add": [["red"]]}, {}),
+}
+"""What an author gets wrong, by rule."""
 ELEMENTS: tuple[Any, ...] = ("red", "blue", 1, True, "1", 2.5)
 
 
@@ -202,7 +209,7 @@ class Play:
             await self.stop_server()
             await self.start_server()
         for device in dice.sample(self.devices, len(self.devices)):
-            self.clock.now_ms += dice.choice([1, 1, 7, 1_000, 90_000, 4_000_000])
+            self.clock.now_ms += dice.choice([0, 0, 1, 7, 1_000, 90_000, 4_000_000])
             if dice.random() < 0.1:
                 device.ahead_ms = dice.choice([0, 0, -20_000, 20_000, -DAY_MS, DAY_MS])  # its clock jumps
             if dice.random() < 0.06:
@@ -301,8 +308,8 @@ class Play:
 
     def next_value(self, kind: str, name: str) -> Any:
         dice, rule = self.dice, rule_of(kind, name)
-        if not callable(rule) and dice.random() < 0.03:  # a mistake of the app's author
-            return dice.choice([1, "text", True, {"increment": "1"}, {"add": "red"}, {"take": ["red"]}, {}])
+        if rule in MISTAKES and dice.random() < 0.06:
+            return dice.choice(MISTAKES[rule])
         if rule == "set":
             edit = dice.sample(["add", "remove"], dice.choice([1, 1, 1, 2]))
             return {what: dice.sample(ELEMENTS, dice.randint(1, 3)) for what in edit}
@@ -412,13 +419,13 @@ def compared(outcome: dict[str, Any]) -> list[str]:
 def canonical_state(state: dict[str, Any]) -> dict[str, Any]:
     """A wire state in the model's words."""
     marks = marks_of(state)
+    made = {"version": state["version"], "origin": tuple(state["origin"])}
     if state.get("deleted"):
-        return {"version": state["version"], "deleted": marks.default}
+        return made | {"deleted": marks.default}
     if state["type"] == "conflict":
-        return {"version": state["version"], "question": as_question(state["fields"])}
+        return made | {"question": as_question(state["fields"])}
     data = state.get("rule_data", {})
-    return {
-        "version": state["version"],
+    return made | {
         "fields": state["fields"],
         "marks": {name: marks[name] for name in state["fields"]},
         "dots": {name: dots_of(each) for name, each in data.items() if isinstance(each, list) and each},

@@ -374,7 +374,9 @@ class Reference:
                 at = self.next_version(about["scope"])
                 dispute = {"conflict": held["id"], "version": at}
                 was_asked = about["asked"] | {name: held["id"]}
-                self.put({**about, "disputes": about["disputes"] | {name: dispute}, "asked": was_asked}, at)
+                by = (made["replica"], made["n"])
+                disputes = about["disputes"] | {name: dispute}
+                self.put({**about, "disputes": disputes, "asked": was_asked, "by": by}, at)
             return {"outcome": kind, "version": version, "unspecified": True}
         if set(fields) != {"choice"} or question["field"] is not None:
             raise Refused("no_such_conflict")
@@ -430,12 +432,12 @@ def nothing(change: dict[str, Any]) -> Held:
 
 def shown(held: Held) -> dict[str, Any]:
     """A resource as it is compared: what it holds, and the marks and dots by which later changes will be judged."""
+    made = {"version": held["version"], "origin": held["by"]}
     if held["deleted"] is not None:
-        return {"version": held["version"], "deleted": held["deleted"]}
+        return made | {"deleted": held["deleted"]}
     if "question" in held:
-        return {"version": held["version"], "question": held["question"]}
-    return {
-        "version": held["version"],
+        return made | {"question": held["question"]}
+    return made | {
         "fields": {name: field["value"] for name, field in held["fields"].items()},
         "marks": {name: (field["version"], field["stamp"]) for name, field in held["fields"].items()},
         "dots": {name: field["dots"] for name, field in held["fields"].items() if field.get("dots")},
