@@ -48,8 +48,9 @@ format: $(READY) ## Format the source, and put right what can be put right by it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## Write docs/cli.md anew from what --help is made of
+docs: $(READY) ## Write docs/cli.md and docs/rules.md anew from the declarations
 	$(BIN)/python -m docs.generate_cli
+	$(BIN)/python -m docs.generate_rules
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -44,18 +44,18 @@ def _apply_to_nothing(rule: Rule, change: Change, version: int) -> Merged:
 
 
 def _apply_to_living(rule: Rule, state: State, change: Change, version: int) -> Merged:
-    floor = state.floor
-    if (
-        floor is not None
-        and rule.deletes is Deletes.DELETE_WINS
-        and change.op is not Op.RESTORE
-        and not floor.seen_by(change)
-    ):
-        # It belongs to the life that the delete ended, whether it comes before the restore or after it.
+    if _is_of_a_former_life(rule, state, change):
         return _deleted_meanwhile(state, change)
     if change.op is Op.DELETE:
         return _delete(rule, state, change, version)
     return rule.merge(state, change, version)
+
+
+def _is_of_a_former_life(rule: Rule, state: State, change: Change) -> bool:
+    """Whether it is of the life that a delete ended; then it may come before the restore or after it."""
+    if rule.deletes is not Deletes.DELETE_WINS or state.floor is None or change.op is Op.RESTORE:
+        return False
+    return not state.floor.seen_by(change)
 
 
 def _apply_to_tombstone(rule: Rule, state: State, deleted: Mark, change: Change, version: int) -> Merged:
@@ -80,7 +80,9 @@ def _bring_back(rule: Rule, state: State, deleted: Mark, change: Change, version
     before = replace(state, deleted=None) if state.fields else None
     merged = rule.merge(before, change, version)
     assert merged.state is not None
-    # Back it comes, even where another value stands in every field of the change.
+    if merged.state is before and kind is Kind.MERGED:
+        # Had it come before the delete, it would have changed nothing either, and the delete would have seen all.
+        return _deleted_meanwhile(state, change)
     outcome = merged.outcome
     if outcome.kind is not Kind.CONFLICT:
         outcome = Outcome(kind, lost=outcome.lost)

@@ -5,15 +5,18 @@ be shown the state. A change names the epoch it was made on, not a version, sinc
 arrival to another. So two deliveries of one history differ in the order inside each epoch, where nobody has seen
 anything in between, and keep each replica's own order: exactly the changes that are concurrent change places.
 
+Each field is offered what its rule takes: values, increments, edits of a set, settlements where it is in dispute.
+
 Clocks are real `Clock`s, up to 25 s off either way: within the drift bound, where order independence is promised
 (law 2). `wild` histories have clocks that are hours off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -22,15 +25,32 @@ from conflict_rules import (
     Clock,
     ClockDrift,
     JsonValue,
+    Merged,
     Op,
     Rule,
     Stamp,
     State,
     apply_change,
+    dispute_of,
     effective_stamp,
 )
+from conflict_rules.values import canonical_json
 
-__all__ = ["Content", "Delivery", "History", "Made", "content", "deliver", "deliveries", "histories", "in_order"]
+__all__ = [
+    "Content",
+    "Delivery",
+    "History",
+    "Made",
+    "Server",
+    "Step",
+    "by_stamps",
+    "content",
+    "deliver",
+    "deliveries",
+    "histories",
+    "in_order",
+    "offers",
+]
 
 REPLICAS = ("a", "b", "c")
 FIELDS = ("x", "y", "z")
@@ -66,17 +86,37 @@ class Delivery:
     epochs: tuple[tuple[tuple[Made, ...], ...], ...]
 
 
-Content = None | str | dict[str, tuple[JsonValue, Stamp]]
-"""Canonical content: None, "deleted", or the value and effective stamp of each field; versions are not content."""
+Content = None | str | dict[str, tuple[bytes, Stamp | None]]
+"""Canonical content: None, "deleted", or the value of each field as canonical JSON, with its effective stamp where the
+later one stands. Versions are not content."""
 
 
-def content(state: State | None) -> Content:
-    """What every replica that has caught up must agree on."""
+def content(state: State | None, rule: Rule, promise: str = "") -> Content:
+    """What every replica that has caught up must agree on; of fields that declare `promise`, if one is named."""
     if state is None:
         return None
     if state.deleted is not None:
         return "deleted"
-    return {name: (value, state.marks[name].stamp) for name, value in state.fields.items()}
+    return {
+        name: (canonical_json(value), state.marks[name].stamp if by_stamps(rule, name) else None)
+        for name, value in state.fields.items()
+        if not promise or getattr(rule.field_rule(name).algebra, promise)
+    }
+
+
+def by_stamps(rule: Rule, name: str) -> bool:
+    """Whether stamps decide in this field, so that later changes are compared with its stamp."""
+    field_rule = rule.field_rule(name)
+    return field_rule.replaced_in_sight and not field_rule.algebra.arbitrated
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change as the server met it."""
+
+    before: State | None
+    change: Change
+    merged: Merged
 
 
 @dataclass(slots=True)
@@ -90,6 +130,7 @@ class Server:
     heads: list[int] = field(default_factory=lambda: [0])
     last: dict[str, Stamp] = field(default_factory=dict)
     fixed: dict[tuple[str, int], Stamp] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
 
     def take(self, batch: Sequence[Made]) -> None:
         """Commit a batch: its changes share the next version."""
@@ -107,23 +148,28 @@ class Server:
             self.fixed[key] = effective_stamp(change.stamp, now_ms=self.now_ms, after=after)
             self.last[change.replica] = self.fixed[key]
         change = replace(change, stamp=self.fixed[key], base=self.heads[made.shown])
-        self.state = apply_change(self.rule, self.state, change, self.head + 1).state
+        before = self.state
+        merged = apply_change(self.rule, before, change, self.head + 1)
+        self.state = merged.state
+        self.steps.append(Step(before, change, merged))
 
     def end_epoch(self) -> None:
         """Let the state be shown."""
         self.heads.append(self.head)
 
+    def play(self, delivery: Delivery) -> Iterator[State | None]:
+        """Take everything in; the state at the end of each epoch."""
+        for epoch in delivery.epochs:
+            for batch in epoch:
+                self.take(batch)
+            self.end_epoch()
+            yield self.state
 
-def deliver(rule: Rule, delivery: Delivery, *, now_ms: int = LATER_MS) -> list[Content]:
+
+def deliver(rule: Rule, delivery: Delivery, promise: str = "", *, now_ms: int = LATER_MS) -> list[Content]:
     """The content at the end of each epoch, if the history arrives in this way at this hour."""
     server = Server(rule, now_ms)
-    shown: list[Content] = []
-    for epoch in delivery.epochs:
-        for batch in epoch:
-            server.take(batch)
-        server.end_epoch()
-        shown.append(content(server.state))
-    return shown
+    return [content(state, rule, promise) for state in server.play(delivery)]
 
 
 def in_order(history: History) -> Delivery:
@@ -179,7 +225,9 @@ class Device:
 
 
 @st.composite
-def histories(draw: st.DrawFn, rule: Rule, *, wild: bool = False) -> History:
+def histories(
+    draw: st.DrawFn, rule: Rule, *, wild: bool = False, deletes: bool = True, restores: bool = True
+) -> History:
     """Up to four epochs of up to five changes by three replicas."""
     offset_ms = st.integers(-6, 6).map(lambda hours: hours * 3_600_000) if wild else st.integers(-25_000, 25_000)
     now = [START_MS]
@@ -188,6 +236,7 @@ def histories(draw: st.DrawFn, rule: Rule, *, wild: bool = False) -> History:
         device_offset_ms = draw(st.just(0) | offset_ms)
         devices[name] = Device(Clock(name, lambda ms=device_offset_ms: now[0] + ms))  # type: ignore[misc]
 
+    allowed = {op for op in Op if (deletes or op is not Op.DELETE) and (restores or op is not Op.RESTORE)}
     server = Server(rule)
     shown: list[State | None] = [None]
     epochs: list[tuple[Made, ...]] = []
@@ -196,7 +245,7 @@ def histories(draw: st.DrawFn, rule: Rule, *, wild: bool = False) -> History:
         for _ in range(draw(st.integers(1, 5))):
             now[0] += draw(st.sampled_from([0, 0, 1, 1_000]))
             name = draw(st.sampled_from(REPLICAS))
-            made = _make(draw, rule, devices[name], name, epoch, shown, server.heads)
+            made = _make(draw, rule, devices[name], name, epoch, shown, server.heads, allowed)
             if made is not None:
                 devices[name].made.append((made, epoch))
                 arriving.append(made)
@@ -208,6 +257,24 @@ def histories(draw: st.DrawFn, rule: Rule, *, wild: bool = False) -> History:
     return History(tuple(epochs))
 
 
+def offers(rule: Rule, name: str, op: Op, *, first: bool) -> st.SearchStrategy[JsonValue]:
+    """What a change may bring for this field. `first`: nobody is known to have set it."""
+    example = rule.field_rule(name).guide.example
+    plain = op in (Op.CREATE, Op.RESTORE)
+    if example == {"increment": 1}:
+        by = st.integers(-3, 3)
+        return by.map(lambda k: {"increment": k}) | by if plain else by.map(lambda k: {"increment": k})
+    if example == {"add": ["a"]}:
+        elements = st.lists(st.sampled_from(["a", "b", 1, True]), max_size=2)
+        # To begin with something is added: who first sets a set to nothing has done what nobody else can see.
+        added = st.lists(st.sampled_from(["a", "b", 1, True]), min_size=1, max_size=2) if first else elements
+        edits = st.fixed_dictionaries({"add": added}, optional={"remove": elements})
+        if not first:
+            edits |= st.fixed_dictionaries({"remove": elements})
+        return edits | added if plain else edits
+    return st.integers(0, 3)
+
+
 def _make(
     draw: st.DrawFn,
     rule: Rule,
@@ -216,6 +283,7 @@ def _make(
     epoch: int,
     shown: Sequence[State | None],
     heads: Sequence[int],
+    allowed: Collection[Op],
 ) -> Made | None:
     """What the device does next: it may look at something newer first; None if there is nothing it could do."""
     looked_at = draw(st.integers(device.known, epoch - 1))
@@ -226,16 +294,49 @@ def _make(
     device.known = looked_at
 
     view = device.view(rule, shown, heads)
-    if view is not None and view.deleted is not None:
+    possible = [op for op in _possible(view, shown[device.known], device.pending()) if op in allowed]
+    if not possible:
         return None
-    ops = [Op.CREATE] if view is None else [Op.UPDATE, Op.UPDATE, Op.UPDATE, Op.DELETE, Op.CREATE]
-    op = draw(st.sampled_from(ops))
-    fields: dict[str, JsonValue] = {}
-    if op is not Op.DELETE:
-        fields = draw(st.dictionaries(st.sampled_from(FIELDS), st.integers(0, 3), min_size=1))
-        if rule.whole_record and view is not None:
-            fields = dict(view.fields) | fields
+    op = draw(st.sampled_from(possible))
     # Law 1: an edit over a pending value inherits that change's base, however much was shown since.
     base = draw(st.sampled_from([device.known, *(made.shown for made in device.pending())]))
-    change = Change(name, len(device.made) + 1, "s", "thing", "x", op, device.clock.tick(), 0, fields)
-    return Made(change, base)
+    change = Change(name, len(device.made) + 1, "s", "thing", "x", op, device.clock.tick())
+    return Made(replace(change, **_what(draw, rule, op, view)), base)
+
+
+def _possible(view: State | None, confirmed: State | None, pending: Sequence[Made]) -> list[Op]:
+    """What can be done with what the person sees."""
+    if view is None:
+        return [Op.CREATE]
+    if view.deleted is not None:
+        # A restore is of a delete that was shown: of several deletes that nobody has seen yet, arrival names one.
+        return [Op.RESTORE] if confirmed is not None and confirmed.deleted is not None and not pending else []
+    possible = [Op.UPDATE, Op.UPDATE, Op.UPDATE, Op.DELETE, Op.CREATE]
+    if view.rule_data and any(map(dispute_of, view.rule_data.values())):
+        possible += [Op.SETTLE, Op.SETTLE]
+    return possible
+
+
+def _what(draw: st.DrawFn, rule: Rule, op: Op, view: State | None) -> dict[str, Any]:
+    """The rest of a change: what it brings, what its person was shown, the conflict that it settles."""
+    held: dict[str, JsonValue] = dict(view.fields) if view is not None else {}
+    if op is Op.DELETE:
+        return {}
+    if op is Op.SETTLE:
+        assert view is not None
+        disputed = {name: dispute for name, data in view.rule_data.items() if (dispute := dispute_of(data))}
+        name = draw(st.sampled_from(sorted(disputed)))
+        return {"fields": {name: draw(st.integers(0, 3))}, "conflict": disputed[name].conflict}
+    names = draw(st.lists(st.sampled_from(FIELDS), unique=True, min_size=1, max_size=3))
+    fields = {name: draw(offers(rule, name, op, first=name not in held)) for name in names}
+    if rule.whole_record:
+        fields = {name: value for name, value in held.items() if not isinstance(offered(rule, name), dict)} | fields
+    return {
+        "fields": fields,
+        "was": {name: held[name] for name in fields if rule.field_rule(name).asks and name in held},
+    }
+
+
+def offered(rule: Rule, name: str) -> JsonValue:
+    """An offer such as any change may bring for this field; an object where it is an edit rather than a value."""
+    return rule.field_rule(name).guide.example

@@ -259,6 +259,9 @@ class Reference:
                 codes.append(answer[1])
         if sent and len(lost) == len(sent) and not back:
             return {"outcome": "overruled", "version": held["version"], "code": codes[0] if alike(codes) else None}
+        if back and kind == "merged" and not news and fields == held["fields"]:
+            # Before the delete it would have changed nothing for the delete to miss: order must not decide.
+            return {"outcome": "overruled", "version": held["version"], "code": "deleted"}
         if back:  # what it was asked before its delete is asked again
             news = dict.fromkeys(held["disputes"], "again") | news
         made["asks"] = [name for name, what in news.items() if what == "asked"]
