@@ -61,7 +61,7 @@ def compose_undo(rule: Rule, now: State | None, then: State | None, only: Collec
         return Undo(one.scope, one.type, one.id, Op.DELETE, base, {}, {}, ())
     assert then is not None
     held = now.fields if now is not None else {}
-    fields, left = _difference(rule, held, then.fields, only)
+    fields, left = _difference(rule, held, then.fields, only, lives=lives)
     was = {name: held[name] for name in fields if name in held and rule.field_rule(name).asks}
     if not lives:
         return Undo(one.scope, one.type, one.id, Op.RESTORE if now is not None else Op.CREATE, base, fields, {}, left)
@@ -73,7 +73,12 @@ def compose_undo(rule: Rule, now: State | None, then: State | None, only: Collec
 
 
 def _difference(
-    rule: Rule, held: Mapping[str, JsonValue], wanted: Mapping[str, JsonValue], only: Collection[str] | None
+    rule: Rule,
+    held: Mapping[str, JsonValue],
+    wanted: Mapping[str, JsonValue],
+    only: Collection[str] | None,
+    *,
+    lives: bool,
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
     fields: dict[str, JsonValue] = {}
     left: list[str] = []
@@ -83,10 +88,11 @@ def _difference(
         if name in held and name in wanted and same_value(held[name], wanted[name]):
             continue
         kind = rule.field_rule(name).name
-        if kind == "counter" and name in held:
-            fields[name] = {"increment": _number(wanted.get(name)) - _number(held[name])}
-        elif kind == "set" and name in held:
-            fields[name] = _edit(held[name], wanted.get(name))
+        # What lives is told by how much it changes; what is made or comes back is told plainly.
+        if kind == "counter" and (lives or name in held):
+            fields[name] = {"increment": _number(wanted.get(name)) - _number(held.get(name))}
+        elif kind == "set" and (lives or name in held):
+            fields[name] = _edit(held.get(name), wanted.get(name))
         elif name not in wanted or (kind in ("max", "min") and name in held):
             left.append(name)
         else:

@@ -142,3 +142,15 @@ async def test_an_undo_can_be_undone(tmp_path: Path) -> None:
         await push(a, (await undo(engine, version=1))["change"])
         await push(a, (await undo(engine, change=("a", 3)))["change"])
         assert (await engine.fields())["x"] == {"title": "two"}
+
+
+async def test_a_counter_and_a_set_that_are_not_there_any_more_are_told_by_how_much_they_change(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "syncd.db", app=club()) as engine:
+        a = engine.replica("a")
+        await a.create("x", title="one", likes=2, tags=["t"])
+        await a.delete("x", 1)
+        await a.push(a.change("restore", "x", 2, title="one"))
+        told = await undo(engine, version=1)
+        assert told["change"]["op"] == "update"
+        assert (await push(a, told["change"]))["outcome"] == "applied"
+        assert (await engine.fields())["x"] == {"title": "one", "likes": 2, "tags": ["t"]}
