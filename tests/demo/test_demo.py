@@ -50,6 +50,8 @@ def test_the_merged_match_is_the_published_one_and_nothing_is_lost(match: str, t
     assert changes["repeated"] > 0
     assert changes["merged"] > 0
     assert changes["overruled"] > 0
+    assert changes["asked"] == changes["answered"] >= changes["doubled"]
+    assert (changes["doubled"] > 0) == (run.report["official"]["goals"] > 0)
     assert processes_of(tmp_path) == []
 
 
@@ -59,6 +61,8 @@ def test_a_person_gets_the_story_the_tables_and_a_verdict(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kill -9" in done.stdout
     assert "clock 3 hours ahead" in done.stdout
+    assert "80' Kylian MBAPPE, 81' Kylian MBAPPE. Is it the same goal? No, two" in done.stdout
+    assert "108' Lionel MESSI, 109' Lionel MESSI. Is it the same goal? Yes, one" in done.stdout
     assert "merged from two phones" in done.stdout
     assert "nothing acknowledged was lost" in done.stdout
     assert done.stderr == ""

@@ -55,6 +55,13 @@ def test_each_screen_shows_the_score_and_the_goals_that_it_knows_of() -> None:
     assert "3 - 0" in family
 
 
+def test_a_phone_shows_how_many_questions_are_open() -> None:
+    a, b, _ = columns(drawn(Screens(replace(GLIMPSE, phones={"A": replace(A, questions=2), "B": B}))))
+
+    assert "queue 4 ■■■■  asks 2" in a
+    assert "asks" not in b
+
+
 def test_each_phone_shows_its_signal_and_how_much_waits_in_its_queue() -> None:
     a, b, family = columns(drawn(Screens(GLIMPSE)))
 
