@@ -115,8 +115,10 @@ class TestTheBaseOfAnEdit:
         newer = state(7, at=1000, x="theirs", y="old")
         assert base_of(newer, queue, show(MERGE, newer, queue), None) == 5
 
-    def test_of_an_edit_over_ones_own_pending_create_is_nothing(self) -> None:
+    def test_of_an_edit_over_ones_own_pending_create_is_that_of_the_create(self) -> None:
+        """And that is the version of the scope that was shown when it was made."""
         assert self.base(None, [pending("create", n=1, x=1)], "x") == 0
+        assert self.base(None, [pending("create", n=1, base=5, x=1)], "x") == 5
 
 
 class TestTheBaseInAnotherPast:
