@@ -10,10 +10,25 @@ import pytest
 from conflict_rules import Change, JsonValue, Merged, Op, Rule, Stamp, State, apply_change, rule_by_name, rule_names
 from conflict_rules.own import Own
 
-__all__ = ["RULES", "change", "each", "only", "play", "stamp"]
+__all__ = ["BY_STAMPS", "REPLACED", "RULES", "change", "each", "example", "offers", "only", "play", "stamp"]
 
 RULES = [rule for rule in map(rule_by_name, rule_names()) if not isinstance(rule.field_rule("x"), Own)]
 """Every rule that comes with the house; authors' own that another test has registered are not among them."""
+
+REPLACED = [rule for rule in RULES if rule.field_rule("x").replaced_in_sight]
+"""Those under which an edit takes the place of a value that it has seen (law 2)."""
+BY_STAMPS = [rule for rule in REPLACED if not rule.algebra.arbitrated]
+"""Those of them under which the later stamp stands where neither has seen the other."""
+
+
+def example(rule: Rule) -> JsonValue:
+    """An offer that any change may bring to a field of this rule."""
+    return rule.field_rule("x").guide.example
+
+
+def offers(rule: Rule, *names: str) -> dict[str, Any]:
+    """Such an offer for each of these fields."""
+    return dict.fromkeys(names, example(rule))
 
 
 def each(rules: Sequence[Rule]) -> pytest.MarkDecorator:

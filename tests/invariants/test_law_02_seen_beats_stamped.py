@@ -1,6 +1,6 @@
 """Law 2, seen beats stamped: stamps decide only between changes that have not seen each other.
 
-Played on every rule, with the server's effective stamps where the clocks are wrong.
+Played on every rule that it concerns, with the server's effective stamps where the clocks are wrong.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from itertools import permutations
 
 import pytest
 
-from conflict_rules import Change, Kind, Rule, effective_stamp, rule_by_name
-from tests.conflict_rules.make import change, play
+from conflict_rules import Change, Kind, Rule, effective_stamp
+from tests.conflict_rules.make import BY_STAMPS, REPLACED, change, each, play
 
-each_rule = pytest.mark.parametrize(
-    "rule", [rule_by_name(name) for name in ("append", "lww", "merge")], ids=lambda rule: rule.name
-)
+each_rule = each(BY_STAMPS)
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -27,7 +25,7 @@ def arriving(made: Change, now_ms: int) -> Change:
     return replace(made, stamp=effective_stamp(made.stamp, now_ms=now_ms))
 
 
-@each_rule
+@each(REPLACED)
 def test_who_has_seen_the_wrong_clocks_value_overwrites_it(rule: Rule) -> None:
     """Counterexample 3, first half: A is a day ahead, B sees A's value and corrects it at eleven."""
     *_, corrected = play(

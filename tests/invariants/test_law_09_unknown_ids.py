@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from conflict_rules import Kind, Rule, apply_change, rule_by_name
-from tests.conflict_rules.make import change, play
+from conflict_rules import Kind, Rule, apply_change
+from tests.conflict_rules.make import RULES, change, each, offers, play
 from tests.support.engine import Engine, open_engine
 
-each_rule = pytest.mark.parametrize(
-    "rule", [rule_by_name(name) for name in ("append", "lww", "merge")], ids=lambda rule: rule.name
-)
+each_rule = each(RULES)
 
 
 @each_rule
 @pytest.mark.parametrize("base", [0, 3, 900])
 def test_an_update_of_what_is_not_there_is_rejected_and_makes_nothing(rule: Rule, base: int) -> None:
     """Counterexample 14: the tombstone has been trimmed, so there is nothing; a phone that slept sends its update."""
-    zombie = apply_change(rule, None, change("sleeper", "update", 99, base=base, x=1), 1)
+    zombie = apply_change(rule, None, change("sleeper", "update", 99, base=base, **offers(rule, "x")), 1)
     assert zombie.state is None
     assert (zombie.outcome.kind, zombie.outcome.code, zombie.outcome.field) == (
         Kind.REJECTED,
@@ -34,9 +32,9 @@ def test_an_update_of_what_is_not_there_is_rejected_and_makes_nothing(rule: Rule
 def test_an_update_of_what_was_deleted_brings_nothing_back(rule: Rule) -> None:
     *_, deleted, zombie = play(
         rule,
-        change("a", "create", 10, x=1, y=1),
+        change("a", "create", 10, **offers(rule, "x", "y")),
         change("b", "delete", 20, base=1),
-        change("sleeper", "update", 99, base=1, x=2),
+        change("sleeper", "update", 99, base=1, **offers(rule, "x")),
     )
     assert zombie.state is deleted.state
     assert zombie.state is not None
