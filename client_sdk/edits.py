@@ -67,7 +67,7 @@ class Edits:
             resource_type.check_create(resource_id, home, fields)
             # Law 1: the version of the scope that is shown, in which there is no such resource.
             here = self._replica.scopes.get(home)
-            base = 0 if here is None else here.version
+            base = 0 if here is None else here.version_of(type_name)
             return self._checked(Draft(home, type_name, resource_id, Op.CREATE, base, fields), resource_type, None)
 
         return await self._make(draft, group)
@@ -117,7 +117,8 @@ class Edits:
             restored = Draft(shown.scope, type_name, resource_id, Op.RESTORE, base, given)
             if shown.fields:
                 # The tombstone keeps them, here and on the server: told again, a counter would count them twice.
-                resource_type.check_update(shown.scope, given)
+                restored.fields = differences(resource_type.rule, shown, given)
+                resource_type.check_update(shown.scope, restored.fields)
                 return self._checked(restored, resource_type, shown)
             last = await self._replica.last_fields(key, confirmed, pending)
             if not last and not given:

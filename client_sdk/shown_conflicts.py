@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from client_sdk.outbox import ResourceKey
-from client_sdk.rebase import ABOVE_ALL, Pending
-from conflict_rules import CONFLICT, CONFLICT_TYPE, Change, Op, Rule, State, apply_change, conflict_id
+from client_sdk.rebase import ABOVE_ALL, Pending, show
+from conflict_rules import CONFLICT, CONFLICT_TYPE, Change, Op, Rule, State, conflict_id
 from conflict_rules.conflict import disputed_fields, follow
 
 __all__ = ["about_of", "conflicts_of", "show_conflict"]
@@ -45,9 +45,9 @@ def show_conflict(
         change, version = entry.change, ABOVE_ALL + entry.seq
         made.add((change.replica, change.n))
         if change.type == CONFLICT_TYPE:
-            conflict = apply_change(CONFLICT, conflict, change, version).state
+            conflict = show(CONFLICT, conflict, [entry])
             continue
-        before, about = about, apply_change(rule, about, change, version).state
+        before, about = about, show(rule, about, [entry])
         if conflict is None or conflict.deleted is not None or about is None or about is before:
             continue
         field = str(conflict.fields["field"])

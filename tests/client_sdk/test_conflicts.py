@@ -118,7 +118,7 @@ async def test_two_settlements_that_disagree_end_in_one_that_both_are_told(
     await offline(two)
     first = await two[0].conflicts.settle(conflict, value=1)
     second = await two[1].conflicts.settle(conflict, value=2)
-    await online(reversed(two))
+    await online(two[::-1])
     assert (await second.outcome(10)).kind in (Kind.APPLIED, Kind.MERGED)
     lost = await first.outcome(10)
     assert (lost.kind, lost.code) == (Kind.OVERRULED, "settled_otherwise")

@@ -137,6 +137,11 @@ async def test_what_the_tombstone_keeps_is_not_told_again(two: list[Client]) -> 
     assert change.change.fields == {}
     await meet(two)
     assert [await phone.collection(Page).get("p") for phone in two] == [Page(id="p", text="x", reads=4)] * 2
+    await pages.delete("p")
+    change = await pages.restore("p", text="y", reads=5)
+    assert change.change.fields == {"text": "y", "reads": {"increment": 1}}
+    await meet(two)
+    assert [await phone.collection(Page).get("p") for phone in two] == [Page(id="p", text="y", reads=5)] * 2
 
 
 async def test_a_restore_that_cannot_be_says_why(two: list[Client], open_client: OpenClient) -> None:
