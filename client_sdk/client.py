@@ -38,8 +38,8 @@ from client_sdk.sync_loop import SyncLoop
 from client_sdk.sync_state import SyncState
 from client_sdk.transport import Transport
 from client_sdk.watch import Watch, Watchers
-from conflict_rules import Change, Outcome
-from conflict_rules.values import JsonValue
+from conflict_rules import CONFLICT_TYPE, Change, Outcome
+from conflict_rules.values import JsonValue, valid_type
 from syncd.app import App, Resource, Resources, new_id, open_app
 
 __all__ = ["Client"]
@@ -51,13 +51,28 @@ def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _kept(types: Iterable[str] | None) -> frozenset[str] | None:
+    if types is None:
+        return None
+    if isinstance(types, str):
+        raise Unfit(f'types: one type is types=["{types}"]')
+    # Else a question about what is kept would not be heard of here.
+    names = frozenset([*types, CONFLICT_TYPE])
+    for name in names:
+        if not valid_type(name):
+            raise Unfit(f"types: {name!r} is no type: lower-case letters, digits and _, a letter first, at most 64")
+    return names
+
+
 class Client:
     """One replica: `async with Client("http://…", replica="phone.db", app=app, scopes=["match:9f"]) as client`.
 
     `url`: the server; None for a replica that only ever works alone. `replica`: its local file, opened by one process
     at a time. `app`: whose types and views it knows; without one, any type with rule `merge`. `scopes`: what it keeps
     up to date, besides what its file says; a mapping gives each its priority (see `follow`). `now_ms`: reads the wall
-    clock. `timing`, `dice`: of polling and back-off. `encoding`: "json", or "msgpack" for smaller messages.
+    clock. `timing`, `dice`: of polling and back-off. `encoding`: "json", or "msgpack" for smaller messages. `types`:
+    names of the types to keep up to date, None for all; conflicts come with them. What is put of any other type is
+    sent all the same, and is shown here until the server has it.
 
     Opening never waits for the network. Raises `LocalFileError` with a sentence if the file cannot be used.
     """
@@ -74,6 +89,7 @@ class Client:
         timing: Timing | None = None,
         dice: random.Random | None = None,
         encoding: Encoding = "json",
+        types: Iterable[str] | None = None,
     ) -> None:
         self._path = replica
         self._app = app or open_app()
@@ -88,12 +104,14 @@ class Client:
         timing = timing or Timing()
         self._timing = timing
         self._dice = dice or random.Random()
-        self._transport = None if url is None else Transport(url, token, timing.timeout_s, encoding)
+        self._types = _kept(types)
+        self._transport = None if url is None else Transport(url, token, timing.timeout_s, encoding, self._types)
         self._replica: Replica | None = None
         self._loop: SyncLoop | None = None
 
     async def __aenter__(self) -> Self:
         replica = await Replica.open(self._path, self._app, self._now_ms, self._pulse.beat)
+        replica.types = self._types
         try:
             for priority in set(self._first_scopes.values()):
                 await replica.follow([name for name, each in self._first_scopes.items() if each == priority], priority)

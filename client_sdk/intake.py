@@ -58,7 +58,7 @@ class Intake:
             # is what is left of them.
             past = self._settled_before_reset.get(scope, self._settled_in(scope)) if ends_reset else set()
             version = max([row.version, *(state.version for state, _ in page.states)])
-            row = replace(row, cursor=page.cursor, resetting=row.resetting and page.more)
+            row = replace(row, cursor=page.cursor, resetting=row.resetting and page.more, types=self._replica.types)
             brought = {(state.type, state.id) for state, _ in page.states}
             if not page.more:
                 row = replace(row, version=version)

@@ -84,7 +84,7 @@ class Live:
                 if missing := self._missing():
                     cursors = {scope: self._replica.scopes[scope].cursor for scope in missing}
                     self._asked.update(cursors)
-                    await socket.send({"type": "subscribe", "scopes": cursors})
+                    await socket.subscribe(cursors)
                 if superfluous := self._superfluous():
                     self._watching.difference_update(superfluous)
                     for scope in superfluous:

@@ -38,7 +38,7 @@ class ChangeRow:
 class ScopeRow:
     """How far this replica has a scope. `cursor`: opaque, None before the first page. `version`: up to it all is here;
     a pull raises it with its last page only. `generation`: counts fresh snapshots; `resetting`: one of them is not
-    complete yet. `priority`: lower is brought first.
+    complete yet. `priority`: lower is brought first. `types`: of the resources that are brought, None for all.
     """
 
     name: str
@@ -48,6 +48,11 @@ class ScopeRow:
     generation: int = 0
     resetting: bool = False
     priority: int = 0
+    types: frozenset[str] | None = None
+
+    def version_of(self, type_name: str) -> int:
+        """Up to which version all of this type is here: 0 for one that is not brought (law 1)."""
+        return self.version if self.types is None or type_name in self.types else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
 _BUSY_S: Final = 0.5
@@ -83,6 +83,7 @@ CREATE TABLE last_living (
     PRIMARY KEY (type, id)
 ) WITHOUT ROWID;
 """,
+    3: "ALTER TABLE scopes ADD COLUMN types TEXT",
 }
 """By the format that each leads on from."""
 
@@ -215,8 +216,13 @@ class LocalStore:
 
     async def scopes(self) -> list[ScopeRow]:
         """Every scope that was ever followed."""
-        rows = await self._rows("SELECT name, followed, cursor, version, generation, resetting, priority FROM scopes")
-        return [ScopeRow(name, bool(f), cursor, v, g, bool(r), p) for name, f, cursor, v, g, r, p in rows]
+        rows = await self._rows(
+            "SELECT name, followed, cursor, version, generation, resetting, priority, types FROM scopes"
+        )
+        return [
+            ScopeRow(name, bool(f), cursor, v, g, bool(r), p, None if types is None else frozenset(types.split()))
+            for name, f, cursor, v, g, r, p, types in rows
+        ]
 
     async def resource(self, type_name: str, resource_id: str) -> ResourceRow | None:
         """The confirmed state of one resource."""
@@ -311,9 +317,18 @@ class LocalStore:
     async def save_scope(self, row: ScopeRow) -> None:
         """Write how far this replica has a scope."""
         await self._connection.execute(
-            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting, priority) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (row.name, row.followed, row.cursor, row.version, row.generation, row.resetting, row.priority),
+            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting, priority, types) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.name,
+                row.followed,
+                row.cursor,
+                row.version,
+                row.generation,
+                row.resetting,
+                row.priority,
+                None if row.types is None else " ".join(sorted(row.types)),
+            ),
         )
 
     async def save_resources(self, rows: Iterable[ResourceRow]) -> None:

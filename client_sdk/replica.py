@@ -58,6 +58,8 @@ class Replica:
             shown=_stamp(row.clock_shown),
         )
         self.on_change = on_change
+        # Of the resources that the server is asked for, None for all.
+        self.types: frozenset[str] | None = None
         self.next_seq = 1
         self._lock = asyncio.Lock()
         self._closed = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -38,11 +38,23 @@ _CLOSING: Final = aiohttp.ClientWSTimeout(ws_close=1.0)
 
 
 class Transport:
-    """One server. `token` may be replaced at any time; it counts from the next request on. `limits`: as last told."""
+    """One server. `token` may be replaced at any time; it counts from the next request on. `limits`: as last told.
 
-    def __init__(self, url: str, token: str | None, timeout_s: float, encoding: Encoding = "json") -> None:
+    `types`: of the resources that pulls and subscriptions ask for, None for all. The server makes another class of
+    reader of whoever asks for others (law 6), and starts it over.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        timeout_s: float,
+        encoding: Encoding = "json",
+        types: Collection[str] | None = None,
+    ) -> None:
         self._base = url.rstrip("/") + "/sync/v1"
         self.token = token
+        self._types: dict[str, JsonValue] = {} if types is None else {"types": list[JsonValue](sorted(types))}
         self.limits = Limits()
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
@@ -68,7 +80,7 @@ class Transport:
         self, replica: str, cursors: Mapping[str, str | None], limit_bytes: int | None, *, digest: bool = False
     ) -> tuple[PullReply, int]:
         """Ask for what came after these cursors, and for digests; the reply, and the round trip in ms."""
-        request: dict[str, JsonValue] = {"replica": replica, "scopes": dict(cursors)}
+        request: dict[str, JsonValue] = {"replica": replica, "scopes": dict(cursors), **self._types}
         if limit_bytes is not None:
             request["limit_bytes"] = limit_bytes
         if digest:
@@ -96,7 +108,7 @@ class Transport:
             raise Unreachable(f"the live connection was answered with HTTP {failure.status}") from failure
         except (aiohttp.ClientError, OSError, TimeoutError) as failure:
             raise _unreachable(self._base, failure) from failure
-        socket = LiveSocket(websocket)
+        socket = LiveSocket(websocket, self._types)
         try:
             hello: dict[str, JsonValue] = {"type": "hello", "replica": replica}
             if self._encoding != "json":
@@ -155,9 +167,14 @@ class Transport:
 class LiveSocket:
     """The live connection, as messages. `welcome`: the server's first."""
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, types: Mapping[str, JsonValue]) -> None:
         self._websocket = websocket
+        self._types = types
         self.welcome: Mapping[str, JsonValue] = {}
+
+    async def subscribe(self, cursors: Mapping[str, str | None]) -> None:
+        """Ask for the deltas of these scopes; raises `Unreachable` if the connection is gone."""
+        await self.send({"type": "subscribe", "scopes": dict(cursors), **self._types})
 
     async def send(self, message: Mapping[str, JsonValue]) -> None:
         """Raises `Unreachable` if the connection is gone."""

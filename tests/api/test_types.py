@@ -20,12 +20,12 @@ from syncd.settings import Settings
 from syncd.wiring import open_server
 from tests.api.conftest import Api, create, problem_of
 
-SOME = {"types": ["event"]}
-BAD = [[], ["Event"], ["event", "no spaces"], [1], "event", {"event": True}, ["e"] * 201]
+SOME: dict[str, Any] = {"types": ["event"]}
+BAD: list[object] = [[], ["Event"], ["event", "no spaces"], [1], "event", {"event": True}, ["e"] * 201]
 
 
 def event(n: int, id: str, **fields: object) -> dict[str, object]:
-    return {**create(n, id, **fields), "type": "event"}
+    return {**create(n, id), "fields": fields, "type": "event"}
 
 
 async def page_of(api: Api, cursor: str | None = None, **more: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ async def test_everything_written_reads_back(tmp_path: Path) -> None:
     store = await LocalStore.open(tmp_path / "phone.db", "r")
     replica = ReplicaRow("r2", 7, "a", "b", -3)
     change = ChangeRow(1, "r", 1, "{}", 5, None, True)
-    scope = ScopeRow("main", True, "c1", 9, 2, True)
+    scope = ScopeRow("main", True, "c1", 9, 2, True, 3, frozenset({"note", "event"}))
     resource = ResourceRow("note", "x", "main", 9, 2, "{}")
     async with store.transaction():
         await store.save_replica(replica)

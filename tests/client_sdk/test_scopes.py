@@ -85,6 +85,7 @@ async def test_a_file_of_the_first_format_is_taken_over(open_client: OpenClient,
         database.execute("ALTER TABLE scopes DROP COLUMN priority")
         database.execute("DROP TABLE imported")
         database.execute("DROP TABLE last_living")
+        database.execute("ALTER TABLE scopes DROP COLUMN types")
         database.execute("PRAGMA user_version = 1")
     database.close()
     phone = await open_client("phone")

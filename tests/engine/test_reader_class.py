@@ -58,7 +58,7 @@ class TestTheClass:
 
     def test_none_is_every_type_and_an_unknown_one_is_allowed(self) -> None:
         assert check_types(None) is None
-        assert check_types(["not_yet_in_this_app"]) == {"not_yet_in_this_app"}
+        assert check_types(["not_yet_in_this_app"]) == frozenset({"not_yet_in_this_app"})
 
 
 class TestItsCursors:
