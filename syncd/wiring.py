@@ -107,6 +107,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
         server.now_ms,
     )
     undo.push_async_callback(server.quarantine.close)
+    server.pusher.on_rejected = server.quarantine.noticed
     # The bounds may have been lowered, or the server stopped before it had kept them.
     await server.quarantine.look_over()
 
@@ -121,7 +122,6 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
         sync=SyncRoutes(
             pusher=server.pusher,
             puller=server.puller,
-            quarantine=server.quarantine,
             bodies=bodies,
             limits=server.limits,
             schema=server.app.version,

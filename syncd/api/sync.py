@@ -16,7 +16,6 @@ from syncd.api.messages import PullRequest, PushRequest, read_message
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller, ScopePage
 from syncd.engine.push import Pusher
-from syncd.engine.quarantine import Quarantine
 from syncd.engine.reader_class import ReaderClass, check_types
 
 __all__ = ["SyncRoutes"]
@@ -30,7 +29,6 @@ class SyncRoutes:
         *,
         pusher: Pusher,
         puller: Puller,
-        quarantine: Quarantine,
         bodies: BodyReader,
         limits: Limits,
         schema: int,
@@ -38,7 +36,6 @@ class SyncRoutes:
     ) -> None:
         self._pusher = pusher
         self._puller = puller
-        self._quarantine = quarantine
         self._bodies = bodies
         self._limits = limits.as_dict()
         self._encoded_limits = encode_json(self._limits)
@@ -50,8 +47,6 @@ class SyncRoutes:
         value, answer_in = await self._bodies.read(request)
         message = read_message(PushRequest, value)
         reply = await self._pusher.push(message.replica, message.schema_, message.changes)
-        if any(outcome["outcome"] == "rejected" for outcome in reply.outcomes):
-            self._quarantine.noticed([reply.replica])
         body = answer_in.encode(
             {
                 "replica": reply.replica,

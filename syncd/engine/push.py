@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -86,6 +86,8 @@ class Pusher:
         self, store: Store, app: App, bus: Bus, watcher: Watcher, now_ms: Callable[[], int], limits: Limits
     ) -> None:
         app.upgrades.check()
+        self.on_rejected: Callable[[Set[str]], None] = lambda replicas: None
+        """Told, after each commit, whose changes were rejected in it; whoever looks after the quarantine sets this."""
         self._store = store
         self._app = app
         self._bus = bus
@@ -252,6 +254,7 @@ class Pusher:
             if commit is not None:
                 await transaction.commit(commit)
         if commit is not None:
+            self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
             for delta in deltas_of(commit, loaded.scopes):
                 self._watcher.offer(delta)
                 self._bus.publish(delta.scope, delta.upto)
