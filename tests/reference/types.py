@@ -13,8 +13,8 @@ __all__ = ["ASKING", "FIELDS", "RULES", "SCOPES", "app_of", "rule_of"]
 
 
 def by_difference(base: Any, mine: Any, theirs: Any) -> Any:
-    """An author's own: what was changed is changed again in what is held now; of two first values the greater."""
-    return max(mine, theirs) if base is None else theirs + mine - base
+    """An author's own: what was changed is changed again in what is held now; first values weigh by who came first."""
+    return 2 * theirs + mine if base is None else theirs + mine - base
 
 
 BY_DIFFERENCE = rules.own("by_difference")(by_difference)
