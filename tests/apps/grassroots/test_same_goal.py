@@ -284,6 +284,16 @@ async def test_nobody_is_asked_twice(engine: Engine) -> None:
     assert await home_goals(engine) == ["e1", "e2"]
 
 
+async def test_a_further_question_leaves_out_what_was_asked_already(engine: Engine) -> None:
+    await log(engine.replica("a"), "e1", minute=24)
+    b = engine.replica("b")
+    await log(b, "e2", minute=24)
+    await log(engine.replica("c"), "e3", minute=28)
+    assert (await correct(b, "e2", minute=26))["outcome"] == "conflict"
+    asked = [(question.about["id"], [other["id"] for other in question.others]) for question in await questions(engine)]
+    assert sorted(asked) == [("e2", ["e1"]), ("e2", ["e3"])]
+
+
 async def test_a_repeat_of_the_push_asks_nothing_anew(engine: Engine) -> None:
     await log(engine.replica("a"), "e1")
     b = engine.replica("b")
