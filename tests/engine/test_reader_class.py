@@ -145,6 +145,18 @@ class TestItsDigests:
         await engine.puller.pull(None, {"main": None}, digest=True)
         assert summed == ["main", "other", "main"], "never for who sees all: that one is stored"
 
+    async def test_a_scope_larger_than_what_is_read_at_a_time_is_summed_up_to_its_end(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await write(engine, *["note", "event"] * 5)
+        whole = (await engine.puller.pull(None, {"main": None}, reader=NOTES, digest=True))["main"].digest
+        monkeypatch.setattr(reader_digest, "_PAGE_ROWS", 3)
+        engine.puller._digests._known.clear()
+        assert (await engine.puller.pull(None, {"main": None}, reader=NOTES, digest=True))["main"].digest == whole
+        monkeypatch.setattr(reader_digest, "_PAGE_BYTES", 1)
+        engine.puller._digests._known.clear()
+        assert (await engine.puller.pull(None, {"main": None}, reader=NOTES, digest=True))["main"].digest == whole
+
     async def test_not_more_than_so_many_are_remembered(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reader_digest, "_REMEMBERED", 2)
         await engine.puller.pull(None, {"a": None, "b": None, "c": None}, reader=NOTES, digest=True)
