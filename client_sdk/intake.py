@@ -49,7 +49,9 @@ class Intake:
                 return
             applied = True
             if page.reset:
-                log.warning("the server does not know how far this replica had %s: it starts over (reset)", scope)
+                log.warning(
+                    "%s starts over from a snapshot: its cursor is of another past, or of other types (reset)", scope
+                )
                 # What is held stays in sight until the new snapshot is complete; what it did not meet goes then.
                 row = replace(row, version=0, generation=row.generation + 1, resetting=True)
                 self._settled_before_reset[scope] = self._settled_in(scope)
