@@ -268,13 +268,6 @@ class Snapshot(Protocol):
         """
         ...
 
-    async def of_type(self, type: str, *, scope: str | None, after: str, limit: int) -> Sequence[StateRow]:
-        """The living resources of a type whose id is above `after` (by code point), by id, at most `limit`.
-
-        `scope`: None for all.
-        """
-        ...
-
     async def ledger(self, numbers: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], LedgerRow]:
         """Settled changes by (replica, n); what was never settled is absent."""
         ...

@@ -38,7 +38,6 @@ from syncd.store.sqlite_reads import (
     read_end_of,
     read_heads,
     read_of_type,
-    read_of_type,
     read_page,
     read_scope,
     read_settled,
@@ -133,10 +132,6 @@ class SqliteSnapshot:
     async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
         """See `Snapshot.states`."""
         return await self._reader.run(_in_read, read_states, resources)
-
-    async def of_type(self, type: str, *, scope: str | None, after: str, limit: int) -> Sequence[StateRow]:
-        """See `Snapshot.of_type`."""
-        return await self._reader.run(_in_read, read_of_type, type, scope=scope, after=after, limit=limit)
 
     async def of_type(self, type: str, *, scope: str | None, after: str, limit: int) -> Sequence[StateRow]:
         """See `Snapshot.of_type`."""

@@ -17,7 +17,6 @@ __all__ = [
     "read_end_of",
     "read_heads",
     "read_of_type",
-    "read_of_type",
     "read_page",
     "read_scope",
     "read_settled",
@@ -49,12 +48,6 @@ _SCOPE = """
     SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
     FROM scopes AS sc CROSS JOIN states AS st ON st.scope_no = sc.no
     WHERE sc.name = ? ORDER BY st.version
-"""
-_OF_TYPE = """
-    SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
-    FROM states AS st CROSS JOIN scopes AS sc ON sc.no = st.scope_no
-    WHERE st.type = :type AND st.id > :after AND st.deleted = 0 AND (:scope IS NULL OR sc.name = :scope)
-    ORDER BY st.id LIMIT :limit
 """
 _OF_TYPE = """
     SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
@@ -121,14 +114,6 @@ def read_digests(connection: sqlite3.Connection, scopes: Collection[str]) -> dic
 def read_scope(connection: sqlite3.Connection, scope: str) -> Sequence[StateRow]:
     """See `Transaction.scan`."""
     return [_state(row) for row in connection.execute(_SCOPE, (scope,))]
-
-
-def read_of_type(
-    connection: sqlite3.Connection, type: str, *, scope: str | None, after: str, limit: int
-) -> Sequence[StateRow]:
-    """See `Snapshot.of_type`."""
-    wanted = {"type": type, "scope": scope, "after": after, "limit": limit}
-    return [_state(row) for row in connection.execute(_OF_TYPE, wanted)]
 
 
 def read_of_type(
