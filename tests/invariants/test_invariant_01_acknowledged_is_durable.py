@@ -26,7 +26,7 @@ from syncd.app import Resources, load_app
 from tests.sizes import SIZES
 from tests.support.server import ServerProcess, running_server
 
-APP = "syncd.apps.grassroots:app"
+APP = "tests.invariants.tally:app"
 MATCHES = 4
 FAULTY_SERVER = Path(__file__).parents[1] / "demo" / "faulty_server.py"
 

@@ -14,7 +14,7 @@ from tests.support.bad_input import json_texts, naughty_strings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EVENT = {"match_id": "m1", "kind": "goal", "team": "home", "minute": 1}
+EVENT = {"match_id": "m1", "kind": "save", "team": "home", "minute": 1}
 MATCH = {"home_team": "Reds", "away_team": "Blues", "date": "2026-05-01"}
 PLACES = [
     *(("event", field) for field in ("match_id", "kind", "team", "player_id", "player", "minute", "added", "notes")),
