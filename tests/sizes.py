@@ -16,7 +16,8 @@ __all__ = ["FULL", "QUICK", "SIZES", "Sizes"]
 class Sizes:
     """One profile.
 
-    `property_examples`: histories or values that hypothesis tries per property. `engine_histories`: how many are
+    `property_examples`: histories or values that hypothesis tries per property. `interleavings`: how many ways of
+    editing, sending and hearing a device goes through for each rule (40 ms each). `engine_histories`: how many are
     played against a whole engine on a file. `crash_kills`: how often the server
     is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
     recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
@@ -27,6 +28,7 @@ class Sizes:
 
     name: str
     property_examples: int
+    interleavings: int = 100
     engine_histories: int = 20
     crash_kills: int = 50
     crash_clients: int = 16
@@ -42,6 +44,7 @@ QUICK: Final = Sizes("quick", property_examples=200)
 FULL: Final = Sizes(
     "full",
     property_examples=10_000,
+    interleavings=2_000,
     engine_histories=1000,
     demo_matches=128,
     offline_changes=10_000,

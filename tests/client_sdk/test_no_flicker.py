@@ -20,13 +20,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from client_sdk.drafts import GroupDraft
 from conflict_rules import MERGE, Change, Deletes, JsonValue, RecordRule, Rule, State, rule_by_name
 from conflict_rules.own import ARBITRATED, Own
 from tests.client_sdk.interleavings import Other, Phone, app_with
+from tests.sizes import SIZES
 from tests.support.engine import Engine, open_engine
 
 Tokens = frozenset[int]
@@ -380,6 +381,7 @@ def test_nothing_shown_comes_back_that_nobody_brought_back(tmp_path: Path, name:
 
         step = st.tuples(st.integers(0, len(STEPS) - 1), st.integers(0, 5))
 
+        @settings(max_examples=SIZES.interleavings)
         @given(
             # Long ones find more, short ones are what a failure shrinks to.
             steps=st.lists(step, max_size=60) | st.lists(step, min_size=25, max_size=60),
