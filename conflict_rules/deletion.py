@@ -53,7 +53,7 @@ def _apply_to_living(rule: Rule, state: State, change: Change, version: int) -> 
 
 def _is_of_a_former_life(rule: Rule, state: State, change: Change) -> bool:
     """Whether it is of the life that a delete ended; then it may come before the restore or after it."""
-    if rule.deletes is not Deletes.DELETE_WINS or state.floor is None or change.op is Op.RESTORE:
+    if rule.deletes is not Deletes.DELETE_WINS or state.floor is None:
         return False
     return not state.floor.seen_by(change)
 

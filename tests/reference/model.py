@@ -177,7 +177,7 @@ class Reference:
             raise Refused("unknown_resource")  # law 9: never a resurrection
         if held["deleted"] is not None:
             return self.to_the_dead(change, made, held)
-        if self.deletes(change) == "delete_wins" and op != "restore" and not saw(held["floor"], made):
+        if self.deletes(change) == "delete_wins" and not saw(held["floor"], made):
             # Restored over its delete, which this one has not seen: order must not decide.
             if op == "delete":
                 return {"outcome": "applied", "version": held["version"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -104,7 +105,8 @@ async def test_every_look_up_uses_an_index(store: SqliteStore) -> None:
     }
     assert len(queries) >= 8
     for name, sql in queries.items():
-        parameters = {"scope": "s", "incarnation": "i"} if ":scope" in sql else ("[]",) * sql.count("?")
+        named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), "0")
+        parameters = named or ("[]",) * sql.count("?")
         plan = await store._writer.run(plan_of, sql, parameters)
         scans = [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
         assert scans == [], (name, plan)
