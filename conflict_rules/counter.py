@@ -6,7 +6,6 @@ A change offers `{"increment": k}`; law 3 sees to it that each counts once.
 from __future__ import annotations
 
 from conflict_rules.algebra import Algebra
-from conflict_rules.change import Op
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
 from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
@@ -41,9 +40,6 @@ class Adds:
         increment = _increment(offer)
         if held is None:
             return Settled(Fate.TAKEN, Held(increment, Mark(offer.version, offer.stamp)))
-        if offer.change.op is Op.RESTORE and not isinstance(offer.value, dict):
-            # Somebody else has brought the resource back already: what it held counts once.
-            return Settled(Fate.SAME, held)
         before = held.value if isinstance(held.value, int) and not isinstance(held.value, bool) else 0
         total = before + increment
         if abs(total) > MAX_INTEGER:

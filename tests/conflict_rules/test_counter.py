@@ -45,13 +45,3 @@ def test_a_sum_that_several_have_made_is_nobodys_own_until_somebody_has_seen_it(
     assert seen.state is not None
     assert not joined.state.marks["x"].seen_by(change("b", "update", 40, base=1))
     assert seen.state.marks["x"].seen_by(change("c", "update", 40, base=0))
-
-
-def test_two_people_who_bring_a_resource_back_bring_its_count_back_once() -> None:
-    created, deleted = change("a", "create", 1, likes=5), change("a", "delete", 2, n=2, base=1)
-    first = change("b", "restore", 3, base=2, likes=5)
-    second = change("c", "restore", 4, base=2, likes=5)
-    *_, once, twice = play(COUNTER, created, deleted, first, second)
-    assert once.state is not None
-    assert twice.state is not None
-    assert (once.state.fields["likes"], twice.state.fields["likes"]) == (5, 5)

@@ -84,7 +84,9 @@ class FieldByField:
                 fields[name], marks[name] = self.value(fields[name], value), Mark(version, self.stamp(mark, change))
         kind = Kind.APPLIED if state is None or state.seen_by(change) else Kind.MERGED
         origin = Origin(change.replica, change.n)
-        merged = State(change.scope, change.type, change.id, version, fields, marks, origin)
+        merged = State(
+            change.scope, change.type, change.id, version, fields, marks, origin, floor=state.floor if state else None
+        )
         return Merged(Outcome(kind, version), merged)
 
     def is_repeat(self, mark: Mark, change: Change, held: JsonValue, value: JsonValue) -> bool:

@@ -101,8 +101,6 @@ def counter(held: Field | None, value: object, change: Offer, version: int) -> A
         step = value if change["op"] in ("create", "restore") else None  # an increment from 0
     if isinstance(step, bool) or not isinstance(step, int) or abs(step) > MOST:
         return "refused", "invalid_increment"
-    if held is not None and not isinstance(value, dict) and change["op"] == "restore":
-        return ("nothing",)  # what is brought back counts once, whoever brings it
     total = (0 if held is None else held["value"]) + step
     if abs(total) > MOST:
         return "refused", "counter_out_of_range"
