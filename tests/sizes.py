@@ -18,8 +18,9 @@ class Sizes:
 
     `property_examples`: histories or values that hypothesis tries per property. `interleavings`: how many ways of
     editing, sending and hearing a device goes through for each rule (40 ms each). `engine_histories`: how many are
-    played against a whole engine on a file. `crash_kills`: how often the server
-    is killed with -9. `crash_clients`: how many clients push while that happens. `demo_matches`: how many of the 128
+    played against a whole engine on a file. `crash_kills`: how often the server is killed
+    with -9. `crash_clients`: how many clients push while that happens. `fault_kills`: how often a server with a seeded
+    fault is killed; not every kill meets the moment at which it loses something. `demo_matches`: how many of the 128
     recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
     `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times. `replica_histories`: how
     many two to eight replicas play beside the reference model. `mutants`: how many broken rules the tests must notice,
@@ -32,6 +33,7 @@ class Sizes:
     engine_histories: int = 20
     crash_kills: int = 50
     crash_clients: int = 16
+    fault_kills: int = 24
     demo_matches: int = 10
     offline_changes: int = 400
     bootstrap_resources: int = 2_000

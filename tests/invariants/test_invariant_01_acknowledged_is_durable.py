@@ -136,7 +136,7 @@ async def test_kill_9_loses_nothing_acknowledged_and_applies_nothing_twice(tmp_p
 async def test_the_counting_bites(tmp_path: Path, fault: str) -> None:
     """The same clients and the same counting, on a server with one seeded fault, find it."""
     command = (sys.executable, str(FAULTY_SERVER), fault)
-    assert await broken_promises(tmp_path / "syncd.db", 8, command=command) != []
+    assert await broken_promises(tmp_path / "syncd.db", SIZES.fault_kills, command=command) != []
 
 
 def check_ledger(database: Path, clients: list[Client]) -> None:
