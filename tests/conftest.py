@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.sizes import FULL, QUICK, SIZES
@@ -23,3 +28,16 @@ settings.load_profile(SIZES.name)
 def pytest_report_header() -> str:
     """Say which sizes this run uses, so that a log tells what it has shown."""
     return f"sizes: {SIZES.name} ({SIZES.property_examples} examples a property; SYNCD_TEST_SIZES=full for more)"
+
+
+@pytest.fixture(autouse=True)
+def _restored_loggers() -> Iterator[None]:
+    """What a test sets up for logging ends with it, together with the stream it wrote to."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if root.handlers != handlers:
+        structlog.reset_defaults()
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+    root.setLevel(level)

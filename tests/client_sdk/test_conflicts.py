@@ -14,6 +14,7 @@ from conflict_rules import InvalidValue, Kind
 from syncd.app import Conflict
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.cup import Game, Goal, Stand, cup
+from tests.support.clocks import ahead
 from tests.support.served import Served, served
 
 
@@ -25,8 +26,11 @@ async def server(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def phones(open_client: OpenClient, server: Served, count: int) -> list[Client]:
-    """Phones that all hold the game "g" at 0:0."""
-    opened = [await open_client(f"phone{index}", server.url, app=cup, scopes=["cup"]) for index in range(count)]
+    """Phones that all hold the game "g" at 0:0; the clock of each is ahead of those before it."""
+    opened = [
+        await open_client(f"phone{index}", server.url, app=cup, scopes=["cup"], now_ms=ahead(300 * index))
+        for index in range(count)
+    ]
     await opened[0].collection(Game).put(Game(id="g"))
     await all_synced(opened)
     return opened

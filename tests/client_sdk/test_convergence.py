@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from client_sdk import Client, SyncState
 from conflict_rules import Kind
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.league import Goal, Note, Profile, league
+from tests.support.clocks import ahead
 from tests.support.lossy_network import Fate, LossyNetwork, Request, lossy_network
 from tests.support.served import Served
 from tests.support.until import until
@@ -20,11 +20,6 @@ from tests.support.until import until
 async def shown(client: Client, type_name: str = "note") -> dict[str, dict[str, object]]:
     resources = await client.collection(type_name).all()
     return {str(resource.pop("id")): resource for resource in resources}
-
-
-def a_little_ahead() -> int:
-    """A clock whose stamps lie above those of the others, also within a millisecond."""
-    return time.time_ns() // 1_000_000 + 500
 
 
 async def settled_numbers(server: Served, replica: str) -> int:
@@ -136,7 +131,7 @@ async def test_edits_of_different_fields_combine_and_of_one_field_converge(
     a = await open_client("a", server.url)
     await a.collection("note").put({"id": "x", "text": "t", "color": "white"})
     await a.synced()
-    b = await open_client("b", server.url, now_ms=a_little_ahead)
+    b = await open_client("b", server.url, now_ms=ahead(500))
     await b.synced()
     await a.pause()
     await b.pause()
@@ -155,7 +150,7 @@ async def test_an_overruled_change_leaves_the_view_and_says_so(server: Served, o
     a = await open_client("a", server.url)
     await a.collection("note").put({"id": "x", "v": 0})
     await a.synced()
-    b = await open_client("b", server.url, now_ms=a_little_ahead)
+    b = await open_client("b", server.url, now_ms=ahead(500))
     await b.synced()
     await a.pause()
     early = await a.collection("note").update("x", v="early")
@@ -203,7 +198,7 @@ async def test_a_whole_record_is_never_a_mixture(league_server: Served, open_cli
     a = await open_client("a", league_server.url, app=league)
     await a.collection(Profile).put(Profile(id="p", name="old", bio="old"))
     await a.synced()
-    b = await open_client("b", league_server.url, app=league, now_ms=a_little_ahead)
+    b = await open_client("b", league_server.url, app=league, now_ms=ahead(500))
     await b.synced()
     await a.pause()
     await a.collection(Profile).update("p", name="from a")
@@ -304,16 +299,16 @@ async def test_a_phone_restored_from_a_backup_loses_nothing_and_repeats_nothing(
 async def test_a_clock_three_hours_wrong_is_corrected_and_overrules_nobody(
     server: Served, open_client: OpenClient
 ) -> None:
-    wrong = await open_client("wrong", None, now_ms=lambda: time.time_ns() // 1_000_000 + 3 * 3_600_000)
+    wrong = await open_client("wrong", None, now_ms=ahead(3 * 3_600_000))
     handle = await wrong.collection("note").put({"id": "x", "v": "offline"})
-    ahead = handle.change.stamp
+    minted = handle.change.stamp
     await wrong.close()
-    wrong = await open_client("wrong", server.url, now_ms=lambda: time.time_ns() // 1_000_000 + 3 * 3_600_000)
+    wrong = await open_client("wrong", server.url, now_ms=ahead(3 * 3_600_000))
     await wrong.synced()
     assert abs(wrong.status.clock_offset_ms + 3 * 3_600_000) < 5_000
-    assert (await wrong.change(1)).change.stamp == ahead, "a change that was made keeps its stamp"
+    assert (await wrong.change(1)).change.stamp == minted, "a change that was made keeps its stamp"
     later = await wrong.collection("note").put({"id": "y", "v": 1})
-    assert later.change.stamp.wall_ms < ahead.wall_ms - 3_000_000
+    assert later.change.stamp.wall_ms < minted.wall_ms - 3_000_000
     right = await open_client("right", server.url)
     await right.synced()
     correction = await right.collection("note").update("x", v="seen and corrected")

@@ -13,14 +13,18 @@ from client_sdk import Add, Client, Increment, NotHere, Remove, Unfit
 from conflict_rules import InvalidValue, Kind
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.cup import Game, Page, Stand, cup
+from tests.support.clocks import ahead
 from tests.support.served import served
 
 
 @pytest.fixture
 async def two(tmp_path: Path, open_client: OpenClient) -> AsyncIterator[list[Client]]:
-    """Two phones that both hold the game "g", and are offline."""
+    """Two phones that both hold the game "g", and are offline; the clock of the second is ahead."""
     async with served(tmp_path / "server.db", cup) as server:
-        opened = [await open_client(name, server.url, app=cup, scopes=["cup"]) for name in ("one", "two")]
+        opened = [
+            await open_client(name, server.url, app=cup, scopes=["cup"], now_ms=ahead(by_ms))
+            for name, by_ms in (("one", 0), ("two", 500))
+        ]
         await opened[0].collection(Game).put(Game(id="g", likes=1, tags={"cup", "rain"}))
         await meet(opened)
         await part(opened)

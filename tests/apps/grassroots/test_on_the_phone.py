@@ -9,6 +9,7 @@ import pytest
 from client_sdk import Client
 from syncd.apps.grassroots import Event, Lineup, Match, Substitution, app, clock, mobile_response, moment
 from tests.apps.grassroots.make import KICK_OFF, MATCH, SCOPE, a_match, after, change, listed
+from tests.support.clocks import ahead
 from tests.support.served import served
 
 
@@ -79,12 +80,12 @@ async def test_the_clock_of_every_phone_is_that_of_all_taps(tmp_path: Path) -> N
         async with Client(server.url, replica=tmp_path / "a.db", app=app, scopes=[SCOPE]) as one:
             await one.collection(Match).put(a_match())
             await one.synced()
-        async with Client(server.url, replica=tmp_path / "b.db", app=app, scopes=[SCOPE]) as other:
+        async with Client(server.url, replica=tmp_path / "b.db", app=app, scopes=[SCOPE], now_ms=ahead(500)) as other:
             await other.synced()
         await server.stop()
         async with (
             Client(server.url, replica=tmp_path / "a.db", app=app, scopes=[SCOPE]) as one,
-            Client(server.url, replica=tmp_path / "b.db", app=app, scopes=[SCOPE]) as other,
+            Client(server.url, replica=tmp_path / "b.db", app=app, scopes=[SCOPE], now_ms=ahead(500)) as other,
         ):
             await one.collection(Match).update(MATCH, first_half_started_at=KICK_OFF.isoformat())
             await other.collection(Match).update(MATCH, first_half_started_at=after(0, 3).isoformat())

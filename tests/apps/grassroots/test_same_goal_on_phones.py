@@ -12,21 +12,31 @@ import pytest
 from client_sdk import Client
 from syncd.apps.grassroots import ONE, TWO, Event, Match, app
 from tests.apps.grassroots.make import SCOPE, a_match, event
+from tests.support.clocks import ahead
 from tests.support.served import served
 
 
 class Phones:
-    """Phones that have the match; each has a signal only while the test says so."""
+    """Phones that have the match; each has a signal only while the test says so.
+
+    Whoever is opened later has the later clock, also within a millisecond.
+    """
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
         self._folder = folder
+        self._opened = 0
 
     def without_signal(self, name: str) -> AbstractAsyncContextManager[Client]:
-        return Client(None, replica=self._folder / f"{name}.db", app=app, scopes=[SCOPE])
+        return self._phone(name, None)
 
     def with_signal(self, name: str) -> AbstractAsyncContextManager[Client]:
-        return Client(self._url, replica=self._folder / f"{name}.db", app=app, scopes=[SCOPE])
+        return self._phone(name, self._url)
+
+    def _phone(self, name: str, url: str | None) -> Client:
+        self._opened += 1
+        replica, now_ms = self._folder / f"{name}.db", ahead(20 * self._opened)
+        return Client(url, replica=replica, app=app, scopes=[SCOPE], now_ms=now_ms)
 
     async def log(self, name: str, event_id: str, **fields: Any) -> None:
         """Log a goal without a signal."""
