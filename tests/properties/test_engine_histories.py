@@ -32,6 +32,9 @@ SCOPES = ("north", "south")
 IDS = {"n1": "north", "n2": "north", "n3": "north", "s1": "south", "s2": "south"}
 NEVER_SHOWN = 900
 """A version that no history reaches."""
+SHORT = 10
+"""A push of no more changes is settled in one go. Between the portions of a longer one others come, and the model
+knows nothing of that: tests/engine/test_portions.py does."""
 
 
 @dataclass
@@ -78,7 +81,7 @@ class Phone:
             batch.insert(dice.randint(0, len(batch)), dict(dice.choice(batch)))
         if batch and dice.random() < 0.1:
             batch.insert(dice.randint(0, len(batch)), {**dice.choice(batch), "id": "n1"})
-        return batch
+        return batch[:SHORT]
 
 
 @dataclass
