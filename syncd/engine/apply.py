@@ -94,7 +94,8 @@ class Applier:
         version = self._workspace.head(change.scope) + 1
         if state is not None and state.scope == change.scope:
             anew = replace(state, version=version)
-        elif state is None and change.op is Op.CREATE and change.scope:
+        elif state is None and change.op is Op.CREATE and change.scope and change.type != CONFLICT_TYPE:
+            # Law 7: under the id of a question a tombstone would keep it from ever being asked.
             origin, mark = Origin(change.replica, change.n), Mark(version, applied.stamp or change.stamp)
             anew = State(change.scope, change.type, change.id, version, {}, {}, origin, mark)
         else:

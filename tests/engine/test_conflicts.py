@@ -96,36 +96,6 @@ async def test_choosing_settles_it_for_everybody(engine: Engine) -> None:
     assert (await engine.fields("league"))["g"]["home_score"] == 2
 
 
-async def test_of_two_settlements_that_disagree_the_later_stands_and_both_are_told(engine: Engine) -> None:
-    await disagree(engine, 1, 2)
-    slow, quick = engine.replica("slow", ahead_s=-20), engine.replica("quick")
-    assert (await one(quick, edit(quick, 3, op="settle", conflict=SCORE, home_score=2)))["outcome"] == "applied"
-    outcome = await one(slow, edit(slow, 3, op="settle", conflict=SCORE, home_score=1))
-    assert (outcome["outcome"], outcome["code"]) == ("overruled", "settled_otherwise")
-    settled = await conflict(engine)
-    assert settled["settlement"]["value"] == 2
-    assert [each["value"] for each in settled["settlements"]] == [1]
-
-
-async def test_a_later_edit_that_has_seen_the_conflict_settles_it_and_one_that_has_not_does_not(engine: Engine) -> None:
-    first, _ = await disagree(engine, 1, 2)
-    assert (await one(first, edit(first, 2, home_score=7)))["outcome"] == "applied"
-    still = await conflict(engine)
-    assert (still["status"], still["accepted"]) == ("open", 7)
-    seen = (await engine.states("league"))["g"]["version"]
-    await one(first, edit(first, seen, home_score=8))
-    assert (await conflict(engine))["settlement"]["value"] == 8
-
-
-async def test_a_whole_row_that_repeats_the_accepted_value_settles_nothing(engine: Engine) -> None:
-    await disagree(engine, 1, 2)
-    seen = (await engine.states("league"))["g"]["version"]
-    rest = engine.replica("rest")
-    outcome = await one(rest, edit(rest, seen, home_score=1, venue="moved"))
-    assert outcome["outcome"] == "applied"
-    assert (await conflict(engine))["status"] == "open"
-
-
 async def test_it_can_be_opened_again_and_settled_anew(engine: Engine) -> None:
     await disagree(engine, 1, 2)
     judge = engine.replica("judge")
@@ -139,18 +109,6 @@ async def test_it_can_be_opened_again_and_settled_anew(engine: Engine) -> None:
     await one(judge, edit(judge, states["g"]["version"], op="settle", conflict=SCORE, home_score=1))
     again = await conflict(engine)
     assert (again["settlement"]["value"], [each["value"] for each in again["settlements"]]) == (1, [2])
-
-
-@pytest.mark.parametrize("op", ["create", "update", "delete", "restore"])
-async def test_nobody_makes_or_edits_a_conflict_by_hand(engine: Engine, op: str) -> None:
-    """Law 7."""
-    await disagree(engine, 1, 2)
-    before = await conflict(engine)
-    bad = engine.replica("bad")
-    fields = {} if op == "delete" else {"status": "settled"}
-    outcome = await one(bad, bad.change(op, SCORE, 99, _type="conflict", _scope="league", **fields))
-    assert (outcome["outcome"], outcome["code"]) == ("rejected", "built_in_type")
-    assert await conflict(engine) == before
 
 
 async def test_a_group_with_a_disagreement_is_in_conflict_as_a_whole(engine: Engine) -> None:
