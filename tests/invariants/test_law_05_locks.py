@@ -77,7 +77,8 @@ class Witness:
                 await commit(written)
                 self.committed.append(Locked(frozenset(replicas), frozenset(scopes), written))
 
-            transaction.commit = noted  # type: ignore[method-assign]
+            witnessed: Any = transaction
+            witnessed.commit = noted
             yield transaction
 
 

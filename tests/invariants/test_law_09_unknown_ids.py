@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -59,6 +60,34 @@ async def test_the_server_keeps_a_rejected_update_with_its_reason_and_the_queue_
     database.close()
     assert b"typed on the train" in bytes(kept)
     assert b"unknown_resource" in bytes(outcome)
+
+
+async def test_a_phone_that_slept_until_the_tombstone_was_gone_brings_nothing_back_half_empty(tmp_path: Path) -> None:
+    """Counterexample 14, on a server: its update names what it was shown a year ago, and one field of it."""
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        await engine.replica("a").create("x", title="a whole note", body="with a body")
+        await engine.replica("a2").delete("x", 1)
+        await engine.replica("a3").create("y", title="another")
+    with sqlite3.connect(tmp_path / "syncd.db") as database:
+        # What retention does in the end.
+        assert database.execute("delete from states where deleted").rowcount == 1
+    database.close()
+    async with open_engine(tmp_path / "syncd.db") as engine:
+        sleeper = engine.replica("sleeper")
+        zombie = sleeper.change("update", "x", 1, title="typed before it fell asleep")
+        unnamed = sleeper.change("update", "x", 1, title="the same without its scope")
+        del unnamed["scope"]
+        back = sleeper.change("restore", "x", 2)
+        alive = sleeper.change("update", "y", 3, title="of what is there")
+        outcomes = await sleeper.push(zombie, unnamed, back, alive)
+        assert [(each["outcome"], each.get("code")) for each in outcomes] == [
+            *[("rejected", "unknown_resource")] * 3,
+            ("applied", None),
+        ]
+        assert list(await engine.states()) == ["y"]
+        async with engine.store.snapshot() as snapshot:
+            kept = await snapshot.quarantine(limit=10, limit_bytes=1 << 20)
+        assert [json.loads(row.settled.change) for row in kept.rows] == [zombie, unnamed, back]
 
 
 async def test_a_delete_of_what_never_was_leaves_no_tombstone(engine: Engine) -> None:
