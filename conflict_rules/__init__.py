@@ -19,6 +19,7 @@ from conflict_rules.manual import MANUAL
 from conflict_rules.merge import MERGE
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.own import ASK, MergeFunction, own_rule
+from conflict_rules.promises import BrokenPromise, check_algebra
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import Rule, UnknownRule, register_rule, rule_by_name, rule_names
 from conflict_rules.server_wins import SERVER_WINS
@@ -50,6 +51,7 @@ __all__ = [
     "SERVER_WINS",
     "SET",
     "Algebra",
+    "BrokenPromise",
     "Change",
     "Clock",
     "ClockDrift",
@@ -76,6 +78,7 @@ __all__ = [
     "State",
     "UnknownRule",
     "apply_change",
+    "check_algebra",
     "conflict_id",
     "dispute_of",
     "effective_stamp",
