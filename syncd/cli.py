@@ -1,4 +1,4 @@
-"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`; more in cli_look.py, cli_data.py, cli_quarantine.py.
+"""The command line: `syncd serve`, `syncd migrate`, `syncd demo`; more in cli_look, cli_data, cli_conflicts and so on.
 
 Exit codes: 0, all went well; 1, it could not be done or a check failed; 2, wrong usage, settings or app.
 Everything heavy is imported inside of the commands, so that `syncd --help` is quick.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd import __version__
+from syncd.cli_conflicts import conflicts
 from syncd.cli_data import data
 from syncd.cli_look import look
 from syncd.cli_quarantine import quarantine
@@ -40,6 +41,7 @@ cli = typer.Typer(
 
 cli.add_typer(look)
 cli.add_typer(data)
+cli.add_typer(conflicts, name="conflicts", rich_help_panel="Data")
 cli.add_typer(quarantine, name="quarantine", rich_help_panel="Data")
 
 

@@ -7,7 +7,8 @@ from aiohttp import web
 from syncd.api.body import BodyReader
 from syncd.api.history import answer
 from syncd.api.messages import ConflictQuery, SettleRequest, read_message, read_query
-from syncd.engine.conflict_inbox import ConflictInbox, Settlement
+from syncd.engine.conflict_inbox import ConflictInbox
+from syncd.engine.inbox_entry import Settlement
 
 __all__ = ["ConflictRoutes"]
 

@@ -16,7 +16,7 @@ from client_sdk.messages import Page
 from client_sdk.transport import Transport
 from syncd.errors import CommandError, SettingsError
 
-__all__ = ["RemoteServer", "ask", "base_url", "look_at", "next_page", "transport_failure", "unreachable"]
+__all__ = ["Refusal", "RemoteServer", "ask", "base_url", "look_at", "next_page", "transport_failure", "unreachable"]
 
 _TIMEOUT_S: Final = 10.0
 _ASK_TIMEOUT_S: Final = 120.0
@@ -39,6 +39,14 @@ class RemoteServer:
     limits: Mapping[str, int]
     clock_offset_ms: int
     round_trip_ms: int
+
+
+class Refusal(CommandError):
+    """The server has answered that it will not. `problem`: its code for that, None if it gave none."""
+
+    def __init__(self, message: str, *, hint: str, problem: str | None) -> None:
+        super().__init__(message, hint=hint, code="unreachable")
+        self.problem = problem
 
 
 async def look_at(url: str, token: str | None) -> RemoteServer:
@@ -95,7 +103,7 @@ async def ask(
 ) -> Mapping[str, Any]:
     """One request, and the object that answers it.
 
-    Raises `CommandError` if nobody answers, it is no syncd, or the server refuses; its own sentence and hint then.
+    Raises `CommandError` if nobody answers or it is no syncd; `Refusal` if the server refuses, in its own words.
     """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
@@ -117,10 +125,10 @@ async def ask(
     if status == 401:
         raise _denied(url)
     if status != 200:
-        raise CommandError(
+        raise Refusal(
             f"The server at {url} refuses: {value.get('detail', 'it gives no reason')}",
             hint=str(value.get("hint", "Is it as new as this syncd? Look into its log.")),
-            code="unreachable",
+            problem=value.get("code"),
         )
     return value
 

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from syncd.commands.database import current_database
 from syncd.commands.figures import age_text, counted, duration_text, printable, size_text
+from syncd.commands.inboxes import ServerInbox, Which
 from syncd.commands.output import Output
-from syncd.commands.remote import RemoteServer, look_at
+from syncd.commands.remote import Refusal, RemoteServer, look_at
 from syncd.store.migrate import head_revision
 from syncd.store.quarantine_file import quarantine_file
 from syncd.store.sqlite_in_use import InUse, in_use
@@ -66,11 +67,22 @@ def status_of_database(database: Path, output: Output, *, top: int, rejected: in
 async def status_of_server(url: str, token: str | None, output: Output) -> int:
     """Tell what the server at `url` says of itself; 0, or 1 if it is not ready."""
     server = await look_at(url, token)
+    open_conflicts = await _open_conflicts(server, token)
     if output.as_json:
-        output.fact("status", ready=server.trouble is None, **asdict(server))
+        output.fact("status", ready=server.trouble is None, **asdict(server), open_conflicts=open_conflicts)
     else:
-        output.show(_server_picture(server))
+        output.show(_server_picture(server, open_conflicts))
     return 0 if server.trouble is None else 1
+
+
+async def _open_conflicts(server: RemoteServer, token: str | None) -> int | None:
+    """How many wait for a person; None if the server is not ready, or too old to have any."""
+    if server.trouble is not None:
+        return None
+    try:
+        return sum([1 async for _ in ServerInbox(server.url, token).conflicts(Which())])
+    except Refusal:
+        return None
 
 
 def _read(database: Path, top: int, rejected: int) -> _Status:
@@ -125,6 +137,7 @@ def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
         f"in {counted(counts.scopes, 'scope')}",
         "changes": f"{counts.changes:,} settled, {counts.rejected:,} of them rejected, "
         f"the last {age_text(counts.last_change_at_ms, now_ms)}",
+        "conflicts": _conflicts(counts.open_conflicts, f" --database {status.database}"),
         "quarantine": _quarantine(status),
         "replicas": f"{counts.replicas:,}",
     }
@@ -135,6 +148,12 @@ def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
         parts.append(_replicas_table(status, now_ms))
     parts.extend(_rejected_line(change, now_ms) for change in status.rejected)
     return parts
+
+
+def _conflicts(open_ones: int | None, where: str) -> str:
+    if open_ones is None:
+        return "not known"
+    return f"{open_ones:,} open: syncd conflicts list{where}" if open_ones else "none is open"
 
 
 def _quarantine(status: _Status) -> str:
@@ -185,12 +204,13 @@ def _rejected_line(change: RejectedChange, now_ms: int) -> Text:
     return line.append(printable(f"{outcome.get('message', '')} ({outcome.get('code', 'no code')})"))
 
 
-def _server_picture(server: RemoteServer) -> RenderableType:
+def _server_picture(server: RemoteServer, open_conflicts: int | None) -> RenderableType:
     return _grid(
         {
             "server": f"{server.url}, syncd {server.version}, answers in {server.round_trip_ms} ms",
             "app": f"{server.app}, version {server.app_version}",
             "health": "ready" if server.trouble is None else f"not ready: {server.trouble}",
+            "conflicts": _conflicts(open_conflicts, f" --url {server.url}"),
             "clock": _offset(server.clock_offset_ms, server.round_trip_ms),
             "limits": ", ".join(f"{name} {value:,}" for name, value in server.limits.items()),
         }

@@ -6,37 +6,23 @@ change says it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
-from conflict_rules import CONFLICT_TYPE, Op, Outcome, State
+from conflict_rules import CONFLICT_TYPE, Op, Outcome
 from conflict_rules.values import JsonValue
-from conflict_rules.wire import decode_state, encode_outcome
+from conflict_rules.wire import encode_outcome
+from syncd.engine.inbox_entry import Settlement, as_shown, fits, state_of
 from syncd.engine.incoming import rejected
 from syncd.errors import NotFound
 from syncd.store.protocol import StateRow, Store
 
-__all__ = ["ConflictInbox", "Settlement"]
+__all__ = ["ConflictInbox"]
 
 _PORTION: Final = 500
 
 Draft = Mapping[str, JsonValue]
 Act = Callable[[Sequence[Draft]], Awaitable[Sequence[Mapping[str, JsonValue]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """One answer: the `choice` of a candidate by its key, or, over a field, a `value`.
-
-    `version`: of the conflict as it was shown (law 1); None: as it is.
-    """
-
-    conflict: str
-    value: JsonValue = None
-    choice: str | None = None
-    version: int | None = None
 
 
 class ConflictInbox:
@@ -65,9 +51,9 @@ class ConflictInbox:
             while True:
                 rows = await snapshot.of_type(CONFLICT_TYPE, scope=scope, after=after, limit=_PORTION)
                 for row in rows:
-                    conflict = _shown(row)
+                    conflict = as_shown(row)
                     after = row.id
-                    if not _fits(conflict, status, type, id):
+                    if not fits(conflict, status, type, id):
                         continue
                     if len(found) == limit:
                         return {"conflicts": found, "next": _id_of(found[-1])}
@@ -77,7 +63,7 @@ class ConflictInbox:
 
     async def get(self, conflict_id: str) -> dict[str, JsonValue]:
         """One conflict; raises `NotFound`."""
-        return _shown((await self._rows([conflict_id]))[conflict_id])
+        return as_shown((await self._rows([conflict_id]))[conflict_id])
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[dict[str, JsonValue]]:
         """Give these answers; for each, in order, its outcome. What can be settled is, whatever becomes of the rest."""
@@ -111,32 +97,15 @@ class ConflictInbox:
         return rows
 
 
-def _state(row: StateRow) -> State:
-    return decode_state(json.loads(row.body), row.scope)
-
-
-def _shown(row: StateRow) -> dict[str, JsonValue]:
-    return {"id": row.id, "scope": row.scope, "version": row.version, **_state(row).fields}
-
-
 def _id_of(conflict: JsonValue) -> JsonValue:
     return conflict["id"] if isinstance(conflict, dict) else None
-
-
-def _fits(conflict: Mapping[str, JsonValue], status: str | None, type_name: str | None, resource: str | None) -> bool:
-    others = conflict["others"]
-    about = [conflict["about"], *(others if isinstance(others, list) else [])]
-    return status in (None, conflict["status"]) and any(
-        isinstance(each, dict) and type_name in (None, each["type"]) and resource in (None, each["id"])
-        for each in about
-    )
 
 
 def _draft(row: StateRow | None, settlement: Settlement) -> Draft | Outcome:
     """The change that gives this answer, or the outcome of one that cannot be given."""
     if row is None:
         return rejected("no_such_conflict", f"there is no conflict {settlement.conflict[:128]!r}", "conflict")
-    fields, version = _state(row).fields, row.version if settlement.version is None else settlement.version
+    fields, version = state_of(row).fields, row.version if settlement.version is None else settlement.version
     value, candidates = settlement.value, fields["candidates"]
     if settlement.choice is not None:
         known = {each["key"]: each for each in candidates} if isinstance(candidates, list) else {}

@@ -1,6 +1,6 @@
 """What is in a SQLite file, in figures: for an operator, from a connection that only reads.
 
-Every figure costs a scan of a table or of an index; none decodes what is stored.
+Every figure costs a scan of a table or of an index; none decodes what is stored, but for conflicts their status.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class Counts:
     """`resources`: that live. `rejected`: of `changes`; `quarantined`: of those, that nobody has dealt with yet, with
-    the bytes that were sent; `exported`: that the quarantine had no room for. `last_change_at_ms`: 0 for none.
+    the bytes that were sent; `exported`: that the quarantine had no room for. `open_conflicts`: that wait for a person.
+    `last_change_at_ms`: 0 for none.
     """
 
     scopes: int
@@ -36,6 +37,7 @@ class Counts:
     quarantined: int
     quarantined_bytes: int
     exported: int
+    open_conflicts: int
     incarnations: int
     incarnation: str
     incarnation_since_ms: int
@@ -91,6 +93,8 @@ _COUNTS = """
         (SELECT count(*) FROM changes WHERE kind = 'rejected' AND dealt = ''),
         (SELECT coalesce(sum(length(change)), 0) FROM changes WHERE kind = 'rejected' AND dealt = ''),
         (SELECT count(*) FROM changes WHERE kind = 'rejected' AND dealt = 'exported'),
+        (SELECT count(*) FROM states WHERE type = 'conflict' AND NOT deleted
+            AND json_extract(CAST(body AS TEXT), '$.fields.status') = 'open'),
         (SELECT count(*) FROM incarnations),
         coalesce((SELECT id FROM incarnations ORDER BY no DESC LIMIT 1), ''),
         coalesce((SELECT started_at_ms FROM incarnations ORDER BY no DESC LIMIT 1), 0),

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from tests.commands.conftest import Run
+from tests.support.served import Served
 from tests.support.server import ServerProcess
 
 __all__ = ["export_of", "note", "pull", "push", "seed", "syncd", "write_export"]
@@ -48,7 +49,9 @@ def export_of(run: Run, database: Path, *more: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "version"} for line in done.facts[1:-1]]
 
 
-async def push(server: ServerProcess, replica: str, changes: Iterable[Line], first_n: int = 1) -> list[dict[str, Any]]:
+async def push(
+    server: ServerProcess | Served, replica: str, changes: Iterable[Line], first_n: int = 1
+) -> list[dict[str, Any]]:
     """Push changes, numbered here; the outcomes."""
     numbered = [{"n": n, "base": 0, **change} for n, change in enumerate(changes, first_n)]
     async with ClientSession(server.url) as http:
