@@ -79,7 +79,7 @@ class Own(Asks):
         self.algebra = algebra
         self.replaced_in_sight = algebra.arbitrated
         self.guide = _CHOOSES if algebra.arbitrated else _JOINS
-        self._function = function
+        self.function = function
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         """See `FieldRule.merge`."""
@@ -106,7 +106,7 @@ class Own(Asks):
         Raises `InvalidValue` for what cannot be kept, and whatever the function raises.
         """
         # Copies: a function that changes what it is given must not change what is held.
-        chosen = self._function(*deepcopy((base, mine, theirs)))
+        chosen = self.function(*deepcopy((base, mine, theirs)))
         return chosen if chosen is ASK else clean_value(chosen)
 
 

@@ -35,6 +35,7 @@ from conflict_rules import (
     dispute_of,
     effective_stamp,
 )
+from conflict_rules.own import Own
 from conflict_rules.values import canonical_json
 
 __all__ = [
@@ -263,8 +264,11 @@ def histories(
 
 def offers(rule: Rule, name: str, op: Op, *, first: bool) -> st.SearchStrategy[JsonValue]:
     """What a change may bring for this field. `first`: nobody is known to have set it."""
-    example = rule.field_rule(name).guide.example
+    field_rule = rule.field_rule(name)
+    example = field_rule.guide.example
     kind = next(iter(example)) if isinstance(example, dict) else ""
+    if isinstance(field_rule, Own) and isinstance(example, str):
+        kind = "text"
     return _offers(kind, plain=op in (Op.CREATE, Op.RESTORE), first=first)
 
 
@@ -282,6 +286,8 @@ def _offers(kind: str, *, plain: bool, first: bool) -> st.SearchStrategy[JsonVal
         if not first:
             edits |= st.fixed_dictionaries({"remove": elements})
         return edits | added if plain else edits
+    if kind == "text":
+        return st.sampled_from(["", "a", "b", "ab", "ba"])
     return st.integers(0, 3)
 
 
