@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conflict_rules import CONFLICT_TYPE, Kind, Op, Rule, State
+from conflict_rules.own import Own
 from conflict_rules.values import JsonValue
 from syncd.engine.entry import Entry, read_entry
 from syncd.engine.reasons import why_deleted, why_lost, why_taken
@@ -164,10 +165,10 @@ class Explainer:
 
     def _take_field(self, step: Step, name: str, value: JsonValue) -> None:
         known = self._fields.setdefault(name, _Field())
-        rule, entry = self._rule_of(name), step.entry
+        rule, joins, entry = self._rule_of(name), self._joins(name), step.entry
         mark = None if step.after is None else step.after.marks.get(name)
         if step.moved and mark is not None and mark.version == entry.outcome.version and name not in entry.outcome.lost:
-            candidate = _Candidate(entry, value, "stands", why_taken(step, name, rule))
+            candidate = _Candidate(entry, value, "stands", why_taken(step, name, rule, joins=joins))
             if known.holder is not None:
                 known.holder.fate, known.holder.by = "overwritten", entry
                 if rule in _JOINING:
@@ -176,11 +177,15 @@ class Explainer:
         elif entry.outcome.kind in (Kind.APPLIED, Kind.MERGED) and name not in entry.outcome.lost:
             candidate = _Candidate(entry, value, "same", "it is what the field held already")
         else:
-            candidate = _Candidate(entry, value, _lost_fate(step), why_lost(step, name, rule))
+            candidate = _Candidate(entry, value, _lost_fate(step), why_lost(step, name, rule, joins=joins))
         known.add(candidate)
 
     def _rule_of(self, name: str) -> str | None:
         return None if self._rule is None else self._rule.field_rule(name).name
+
+    def _joins(self, name: str) -> bool:
+        rule = None if self._rule is None else self._rule.field_rule(name)
+        return isinstance(rule, Own) and not rule.replaced_in_sight
 
 
 def _lost_fate(step: Step) -> str:

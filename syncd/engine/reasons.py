@@ -11,8 +11,8 @@ from syncd.engine.retrace import Step
 __all__ = ["why_deleted", "why_lost", "why_taken"]
 
 
-def why_taken(step: Step, name: str, rule: str | None) -> str:
-    """Why the field holds something of this step's change."""
+def why_taken(step: Step, name: str, rule: str | None, *, joins: bool = False) -> str:
+    """Why the field holds something of this step's change. `joins`: an author's rule that is asked in sight too."""
     change = step.change
     mark = _mark(step, name)
     if change is None:
@@ -26,6 +26,8 @@ def why_taken(step: Step, name: str, rule: str | None) -> str:
         if step.before is None or step.before.deleted is not None:
             return "it came with the resource" if change.op is not Op.RESTORE else "it came back with the resource"
         return "it is the first value of this field"
+    if joins:
+        return f"the rule {rule} made this of what was held and of what came, seen or not"
     seen = _seen(mark, change)
     if seen is not None:
         return f"seen: {seen}, so it may overwrite whatever the clocks say (law 2)"
@@ -37,8 +39,8 @@ def why_taken(step: Step, name: str, rule: str | None) -> str:
     return f"{unseen}; the rule {rule} made this of the two"
 
 
-def why_lost(step: Step, name: str, rule: str | None) -> str:
-    """Why the field holds nothing of this step's change."""
+def why_lost(step: Step, name: str, rule: str | None, *, joins: bool = False) -> str:
+    """Why the field holds nothing of this step's change. `joins`: see `why_taken`."""
     entry, change, outcome = step.entry, step.change, step.entry.outcome
     if outcome.kind is Kind.REJECTED:
         return _told(entry)
@@ -47,6 +49,8 @@ def why_lost(step: Step, name: str, rule: str | None) -> str:
     mark = _mark(step, name)
     if change is None or mark is None or (outcome.code or "").startswith("group_"):
         return _told(entry)
+    if joins and outcome.kind is not Kind.CONFLICT:
+        return f"the rule {rule} chose what was held, seen or not"
     unseen = _unseen(mark, change)
     if outcome.kind is Kind.CONFLICT:
         return f"{unseen}, and the values differ: the accepted one stands until somebody has chosen (law 8)"

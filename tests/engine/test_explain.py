@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from syncd.app import App
+from conflict_rules import Algebra, RecordRule
+from conflict_rules.own import Own
+from syncd.app import App, Resource
 from syncd.engine.history import History
 from tests.engine.club import club
 from tests.support.engine import Engine, open_engine
@@ -127,6 +129,32 @@ async def test_a_rule_of_the_field_is_named(tmp_path: Path) -> None:
         best, score = await field(engine, "best"), await field(engine, "score")
     assert best["candidates"][0]["because"] == "max: a greater value stood"
     assert "under server_wins what the server holds stands" in score["candidates"][0]["because"]
+
+
+def longest(base: Any, mine: Any, theirs: Any) -> Any:
+    return max(mine, theirs, key=lambda text: (len(text), text))
+
+
+class Motto(Resource):
+    text: str
+
+
+async def test_a_rule_that_is_asked_in_sight_too_does_not_speak_of_who_had_seen_what(tmp_path: Path) -> None:
+    app = App("club")
+    own = Own("longest", longest, Algebra(commutative=True, associative=True, idempotent=True))
+    app.resource(scope="main", rule=RecordRule("longest", own))(Motto)
+    async with open_engine(tmp_path / "syncd.db", app=app) as engine:
+        a = engine.replica("a")
+        await a.create("x", _type="motto", text="one")
+        await a.update("x", 1, _type="motto", text="three")
+        await a.update("x", 2, _type="motto", text="two")
+        (text,) = (await explain(engine, type="motto", app=app))["fields"]
+    assert (text["value"], text["because"]) == (
+        "three",
+        "the rule longest made this of what was held and of what came, seen or not",
+    )
+    assert fates(text) == [("a.3", "two", "lost"), ("a.1", "one", "overwritten")]
+    assert text["candidates"][0]["because"] == "the rule longest chose what was held, seen or not"
 
 
 async def test_what_was_rejected_is_a_candidate_with_its_reason(tmp_path: Path) -> None:
