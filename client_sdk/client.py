@@ -267,6 +267,7 @@ class Client:
             rejected=replica.rejected_count,
             repaired=0 if loop is None else loop.repaired,
             last_error_code=None if error is None else error.code,
+            open_conflicts=replica.open_conflicts.count,
         )
 
     @property

@@ -252,6 +252,7 @@ class Edits:
         for draft, entry in zip(drafts, entries, strict=True):
             draft.entry = entry
             replica.outbox.add(entry)
+        await replica.open_conflicts.look_again(entry.key for entry in entries)
         if before:
             replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
 

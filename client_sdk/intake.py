@@ -202,6 +202,9 @@ class Intake:
         for entry in held:
             entry.shown = False
             replica.outbox.tidy(entry.seq)
+        await replica.open_conflicts.look_again(keys)
+        if purge:
+            await replica.open_conflicts.look_again_in(row.name)
         await self._shown.tell(before)
 
     async def _rebased(self, scope: str, page: Page) -> list[Entry]:

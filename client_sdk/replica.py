@@ -21,6 +21,7 @@ from client_sdk.lifting import lifted
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
 from client_sdk.observers import Observers
+from client_sdk.open_conflicts import OpenConflicts
 from client_sdk.outbox import Entry, Outbox, ResourceKey, decode_row
 from client_sdk.rebase import Pending, show
 from client_sdk.shown_conflicts import about_of, conflicts_of, show_conflict
@@ -48,6 +49,7 @@ class Replica:
         self.row = row
         self.outbox = Outbox()
         self.observers = Observers()
+        self.open_conflicts = OpenConflicts(self.look_at)
         self.scopes: dict[str, ScopeRow] = {}
         self.rejected_count = 0
         self.clock = DeviceClock(
@@ -82,6 +84,7 @@ class Replica:
             replica.scopes = {row.name: row for row in await store.scopes()}
             replica.rejected_count = await store.count_rejected()
             replica.next_seq = await store.last_seq() + 1
+            replica.open_conflicts.begin(await replica.states(CONFLICT_TYPE, None))
         except BaseException:
             await store.close()
             raise
@@ -273,6 +276,7 @@ class Replica:
             self.scopes.pop(name, None)
             for entry in shown:
                 self.outbox.remove(entry.seq)
+            await self.open_conflicts.look_again_in(name)
 
         await self.write(commit)
 

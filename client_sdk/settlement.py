@@ -113,6 +113,7 @@ class Settlement:
             if outcome.kind is Kind.REJECTED:
                 replica.rejected_count += 1
                 log.warning("change %d was rejected: %s", entry.change.n, outcome.message)
+        await replica.open_conflicts.look_again({entry.key for entry, _ in outcomes})
         await self._shown.tell(before)
         for entry, outcome in outcomes:
             self._on_outcome(entry.seq, outcome)

@@ -17,6 +17,7 @@ class Status:
     last.
     `clock_offset_ms`: what the device's clock lacks to the server's. `clock_drift`: a sentence, if a stamp was shown
     that lies too far ahead to be followed. `rejected`: changes kept with the reason (see `Client.rejected`).
+    `open_conflicts`: that wait for an answer, and have none from here either (see `Client.conflicts`).
     `repaired`: how often a scope differed from the server's by its digest and was brought anew, since it was opened.
     """
 
@@ -30,3 +31,4 @@ class Status:
     rejected: int = 0
     repaired: int = 0
     last_error_code: str | None = None
+    open_conflicts: int = 0

@@ -44,9 +44,7 @@ class RemoteServer:
 class Refusal(CommandError):
     """The server has answered that it will not. `problem`: its code for that, None if it gave none."""
 
-    def __init__(self, message: str, *, hint: str, problem: str | None) -> None:
-        super().__init__(message, hint=hint, code="unreachable")
-        self.problem = problem
+    problem: str | None = None
 
 
 async def look_at(url: str, token: str | None) -> RemoteServer:
@@ -125,11 +123,13 @@ async def ask(
     if status == 401:
         raise _denied(url)
     if status != 200:
-        raise Refusal(
+        refusal = Refusal(
             f"The server at {url} refuses: {value.get('detail', 'it gives no reason')}",
             hint=str(value.get("hint", "Is it as new as this syncd? Look into its log.")),
-            problem=value.get("code"),
+            code="unreachable",
         )
+        refusal.problem = value.get("code")
+        raise refusal
     return value
 
 

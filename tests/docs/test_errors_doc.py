@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 FOUND = collect(ROOT, ("conflict_rules", "client_sdk", "syncd"))
 
-COMMAND_LINE = {"CommandError", "SettingsError"}
+COMMAND_LINE = {"CommandError", "Refusal", "SettingsError"}
 LINES = {"BadLine", "_refuse"}
 CHANGES = {
     "InvalidValue",
