@@ -153,6 +153,11 @@ class EngineHookTransaction:
         state = await self._load((resource_type.name, resource_id))
         if state is not None and state.scope != scope:
             raise InvalidValue("scope_is_for_life", "id", f"id: this {resource_type.name} lives in another scope")
+        if resource_type.name == CONFLICT_TYPE and (op is not Op.DELETE or state is None or state.fields["field"]):
+            raise AppError(
+                f"a hook wrote to the conflict {resource_id!r}",
+                hint="A hook may withdraw a question that a hook has asked; it settles none, and none about a field.",
+            )
         before = workspace.replica(self._server)
         change = Change(
             replica=self._server,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import pytest
 
 from conflict_rules import CONFLICT_TYPE, Change, Op, conflict_id
-from syncd.app import App, HookTransaction, Resource, new_id, rules
+from syncd.app import App, Conflict, HookTransaction, Resource, new_id, rules
 from syncd.app.builtin import BUILTIN_TYPES
 from tests.support.engine import Engine, Replica, open_engine
 
@@ -37,6 +37,21 @@ class Goal(Resource):
 class Note(Resource):
     user_id: str
     text: str = ""
+
+
+@app.on_change(Note)
+async def writes_to_conflicts(tx: HookTransaction, change: Change) -> None:
+    match change.fields.get("text"):
+        case "create":
+            await tx.create(Conflict(id="mine", about={"type": "game", "id": "g"}))
+        case "settle":
+            await tx.update(Conflict, SCORE, status="settled")
+        case "answer":
+            await tx.update(Conflict, ASKED, settlement={"value": "one"})
+        case "delete":
+            await tx.delete(Conflict, SCORE)
+        case "withdraw":
+            await tx.delete(Conflict, ASKED)
 
 
 @app.on_change(Goal)
@@ -82,8 +97,8 @@ def pushed(user: Replica, op: Op | str, id: str, *, type: str, scope: str, group
     return user.change(str(op), id, 99, _type=type, _scope=scope, _group=group, **fields)
 
 
-def note(user: Replica, group: str = "") -> dict[str, Any]:
-    return user.change("create", new_id(), 0, _type="note", _scope=OWN, _group=group, user_id="42")
+def note(user: Replica, group: str = "", text: str = "") -> dict[str, Any]:
+    return user.change("create", new_id(), 0, _type="note", _scope=OWN, _group=group, user_id="42", text=text)
 
 
 def told(outcomes: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
@@ -160,6 +175,21 @@ async def test_the_server_makes_no_exception_for_whom_it_acts_for(engine: Engine
     del draft["n"], draft["stamp"]
     assert told(await engine.pusher.act([draft])) == [("rejected", "built_in_type")]
     assert await engine.states(MATCH) == before
+
+
+@pytest.mark.parametrize("text", ["create", "settle", "answer", "delete"])
+async def test_a_hook_settles_no_question_and_takes_none_about_a_field_away(engine: Engine, text: str) -> None:
+    """Were the delete taken, the score would be in dispute for ever, with nothing left to settle."""
+    before = await engine.states(MATCH)
+    user = engine.replica("user-42")
+    assert told(await user.push(note(user, text=text))) == [("rejected", "hook_failed")]
+    assert (await engine.states(MATCH), await engine.states(OWN)) == (before, {})
+
+
+async def test_a_hook_may_withdraw_a_question_that_a_hook_has_asked(engine: Engine) -> None:
+    user = engine.replica("user-42")
+    assert told(await user.push(note(user, text="withdraw"))) == [("applied", None)]
+    assert (await engine.states(MATCH))[ASKED]["deleted"]
 
 
 @pytest.mark.parametrize("scope", [OWN, MATCH])
