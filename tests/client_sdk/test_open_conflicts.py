@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
 
-from client_sdk import Client
+from client_sdk import Client, NotHere, Unfit
 from client_sdk.blocking import Client as BlockingClient
+from conflict_rules import InvalidValue
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.cup import Game, Goal, Page, cup
 from tests.client_sdk.test_conflicts import all_synced, dispute, offline, online, phones
@@ -18,7 +20,7 @@ from tests.support.served import Served
 
 
 async def open_on(*opened: Client) -> list[int]:
-    """How many are open by the status of each, which is what its list has."""
+    """How many are open by the status of each, which is what its list has; nothing may be on its way meanwhile."""
     for client in opened:
         assert client.status.open_conflicts == len(await client.conflicts.all())
     return [client.status.open_conflicts for client in opened]
@@ -84,9 +86,10 @@ async def test_questions_of_the_app_count_too(server: Served, open_client: OpenC
         await phone.collection(Goal).put(Goal(id=f"goal{index}", side="home"))
     await all_synced(two)
     assert await open_on(*two) == [1, 1]
+    await offline(two)
     await two[0].conflicts.settle("same-goal1", choice="one")
     assert await open_on(*two) == [0, 1]
-    await all_synced(two)
+    await online(two)
     assert await open_on(*two) == [0, 0]
 
 
@@ -119,8 +122,12 @@ async def test_scopes_that_are_left_or_start_over_take_theirs_along(
     await server.start()
     await all_synced(two)
     await dispute(two)
+    for index, phone in enumerate(two):
+        await phone.collection(Goal).put(Goal(id=f"goal{index}", side="home"))
+        await all_synced(two)
     await two[1].unfollow("cup")
-    assert await open_on(*two) == [1, 0]
+    assert await open_on(*two) == [2, 0]
+    await two[1].close()
     await server.stop()
     await server.restore(tmp_path / "before.db")
     await server.start()
@@ -150,3 +157,46 @@ async def test_asking_costs_no_read_and_a_put_elsewhere_none_more(
     assert statements == []
     await two[0].collection(Page).put(Page(id="p"))
     assert [statement.split()[0] for statement in statements] == ["SELECT", "BEGIN", "INSERT", "UPDATE", "COMMIT"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_it_is_what_the_list_says_after_whatever_has_happened(
+    server: Served, open_client: OpenClient, seed: int
+) -> None:
+    dice = random.Random(seed)
+    two = await phones(open_client, server, 2)
+    await offline(two)
+    most = 0
+    for step in range(80):
+        phone = dice.choice(two)
+        try:
+            await do_something(phone, dice, step)
+        except (NotHere, Unfit, InvalidValue):
+            continue  # It cannot be done as things stand; nothing was.
+        counts = await open_on(phone)
+        most = max(most, *counts)
+    await online(two)
+    await open_on(*two)
+    assert most > 0
+
+
+async def do_something(phone: Client, dice: random.Random, step: int) -> None:
+    games, conflicts = phone.collection(Game), await phone.conflicts.all(open=None)
+    match dice.randrange(9):
+        case 0 | 1 | 2:
+            await games.update("g", **{dice.choice(["home", "away"]): dice.randrange(5)})
+        case 3:
+            await phone.collection(Goal).put(Goal(id=f"goal{step}", side="home"))
+        case 4 if conflicts:
+            conflict = dice.choice(conflicts)
+            await phone.conflicts.settle(conflict, choice=dice.choice(conflict.candidates)["key"])
+        case 5 if conflicts:
+            await phone.conflicts.reopen(dice.choice(conflicts))
+        case 6:
+            await games.delete("g")
+        case 7:
+            await games.restore("g")
+        case _:
+            await phone.resume()
+            await phone.synced(10)
+            await phone.pause()
