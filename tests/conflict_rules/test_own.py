@@ -100,8 +100,8 @@ def test_what_promises_no_order_is_decided_by_arrival_and_says_so() -> None:
 
 def test_a_queue_and_a_concurrent_value_come_to_the_same_in_any_order() -> None:
     """Were an edit in sight an edit here too, there would be three ends: "s", "long" and "longest"."""
-    first, second = change("b", "update", 20, x="longest"), change("b", "update", 21, n=2, x="s")
-    other = change("c", "update", 5, x="long")
+    first, second = change("b", "update", 20, base=1, x="longest"), change("b", "update", 21, n=2, base=1, x="s")
+    other = change("c", "update", 5, base=1, x="long")
     for order in [(first, second, other), (first, other, second), (other, first, second)]:
         *_, last = play(declared(longer), change("a", "create", 10, x=""), *order)
         assert only(last.state) == {"x": "longest"}

@@ -295,6 +295,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "own-mark-is-whose-it-was", _OWN, "shared_mark(held.mark, offer)", "held.mark", "a new value has a new mark"
     ),
+    Mutant(
+        "own-declared-gives-way-in-sight",
+        _OWN,
+        "if self.replaced_in_sight or held is None or",
+        "if held is not None or held is None or",
+        "where order is not to matter, a function is asked in sight too",
+    ),
     # manual, and its questions
     Mutant(
         "manual-takes-what-it-has-not-seen",
