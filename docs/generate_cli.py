@@ -83,7 +83,7 @@ def _argument(parameter: Any) -> str:
 
 def _command_table(name: str, command: Any) -> str:
     rows = [
-        f"| [{name} {sub_name}](#{name}-{sub_name}) | {_cell(sub_command.help)} |\n"
+        f"| [{name} {sub_name}](#{f'{name} {sub_name}'.replace(' ', '-')}) | {_cell(sub_command.help)} |\n"
         for sub_name, sub_command in command.commands.items()
         if not sub_command.hidden
     ]
@@ -100,7 +100,8 @@ def _parameter_table(command: Any) -> str:
         if parameter.param_type_name == "argument":
             names = f"`{_argument(parameter)}`"
         else:
-            value = "" if parameter.is_flag else f" {parameter.name.removeprefix('as_').upper()}"
+            word = parameter.metavar or parameter.name.removeprefix("as_").strip("_").upper()
+            value = "" if parameter.is_flag else f" {word}"
             names = ", ".join(f"`{option}{value}`" for option in [*parameter.opts, *parameter.secondary_opts])
         rows.append(f"| {names} | {_cell(record[1])} |\n")
     return "| option | means |\n| --- | --- |\n" + "".join(rows) if rows else ""

@@ -47,7 +47,7 @@ AppOption = Annotated[
     ),
 ]
 IdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="The conflicts, such as c-5f0f.", show_default=False)
+    list[str] | None, typer.Argument(metavar="ID", help="The conflicts, such as c-5f0f.", show_default=False)
 ]
 
 
