@@ -38,8 +38,10 @@ imports: $(READY) ## Do imports point one way? (docs/architecture.md)
 test: $(READY) ## Run the tests; warnings are errors
 	$(PYTEST)
 
-full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes long
-	SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200
+# The seed is printed with the command; SEED=... plays a run again. The seeds of the histories are their numbers.
+SEED ?= $(shell date +%s)
+full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes about two hours
+	SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200 --hypothesis-seed=$(SEED)
 
 mutants: $(READY) ## Break each merge rule in several ways; fails if the tests do not notice one
 	$(BIN)/python -m tests.mutations

@@ -46,6 +46,15 @@ LAW_BRANCHES: Final = (
         "01_base.py::test_a_queue_of_edits_to_one_field_is_a_sequence_not_a_conflict_with_itself",
     ),
     _taken_out(
+        1,
+        "hidden-by-a-pending-edit",
+        "client_sdk.rebase",
+        "return min([base, *(entry.change.base for entry in pending if entry.seq in hiding)])",
+        "return base",
+        "what a pending edit hides on the screen counts as seen",
+        "01_on_a_device.py::test_what_a_pending_edit_hides_on_the_screen_was_not_seen",
+    ),
+    _taken_out(
         2,
         "stamps-only",
         "conflict_rules.later_stamp",
@@ -98,6 +107,15 @@ LAW_BRANCHES: Final = (
         "settled = 0",
         "the increment that is counted twice on the screen",
         "04_pull_acknowledges.py::test_a_pull_says_that_a_change_whose_reply_was_lost_is_settled",
+    ),
+    _taken_out(
+        4,
+        "replayed-on-top-of-itself",
+        "client_sdk.rebase",
+        "return change.replica == replica and change.n <= settled",
+        "return False",
+        "a tap is shown twice, since its page does not end it",
+        "04_on_a_device.py::test_a_tap_whose_answer_was_lost_is_not_replayed_on_top_of_the_state_that_holds_it",
     ),
     _taken_out(
         5,
@@ -157,6 +175,15 @@ LAW_BRANCHES: Final = (
         "08_conflicts.py::test_it_holds",
     ),
     _taken_out(
+        8,
+        "settlements-of-anything",
+        "conflict_rules.manual",
+        " or dispute.conflict != offer.change.conflict",
+        "",
+        "a settlement of another conflict settles this one",
+        "08_settling.py::test_a_settlement_that_names_another_conflict_settles_nothing",
+    ),
+    _taken_out(
         9,
         "updates-create",
         "conflict_rules.deletion",
@@ -164,6 +191,15 @@ LAW_BRANCHES: Final = (
         "if change.op is not Op.DELETE:",
         "the zombie comes back half-empty",
         "09_unknown_ids.py::test_an_update_of_what_is_not_there_is_rejected_and_makes_nothing",
+    ),
+    _taken_out(
+        9,
+        "the-zombie",
+        "conflict_rules.deletion",
+        'raise InvalidValue("unknown_resource", "id", message)',
+        "return rule.merge(None, change, version)",
+        "a phone that slept for a year brings a deleted resource back",
+        "09_unknown_ids.py::test_a_phone_that_slept_until_the_tombstone_was_gone_brings_nothing_back_half_empty",
     ),
     _taken_out(
         10,
