@@ -9,6 +9,7 @@ from conflict_rules.append import APPEND
 from conflict_rules.change import Change, Op
 from conflict_rules.conflict import CONFLICT, CONFLICT_TYPE
 from conflict_rules.counter import COUNTER
+from conflict_rules.crdt import CRDT
 from conflict_rules.deletes import Deletes
 from conflict_rules.deletion import apply_change
 from conflict_rules.dispute import Dispute, conflict_id, dispute_of
@@ -42,6 +43,7 @@ __all__ = [
     "CONFLICT",
     "CONFLICT_TYPE",
     "COUNTER",
+    "CRDT",
     "LWW",
     "MANUAL",
     "MAX",

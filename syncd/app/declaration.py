@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final, get_origin
 
 from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 
-from conflict_rules import Deletes, FieldRule, RecordRule, Rule
+from conflict_rules import CRDT, Deletes, FieldRule, RecordRule, Rule
+from conflict_rules.crdt import Collaborative, DocumentKind
+from conflict_rules.later_stamp import LATER_STAMP
 from conflict_rules.values import valid_type
 from syncd.app.builtin import BUILTIN_TYPES
 from syncd.app.resource import Resource, ResourceType
@@ -22,6 +24,9 @@ RESERVED_FIELDS: Final = frozenset({"type", "scope", "version", "origin", "delet
 """What the wire calls the parts of a state: a field of the same name could not be told from it in a flat form."""
 
 
+_KINDS: Final[dict[Any, DocumentKind]] = {str: "text", dict: "map", list: "array"}
+
+
 def declare_type(
     model: type[Resource], *, scope: str, rule: Rule, deletes: Deletes = Deletes.DELETE_WINS
 ) -> ResourceType:
@@ -32,7 +37,7 @@ def declare_type(
     template = ScopeTemplate(scope)
     _check_scope(model, template)
     required = tuple(field for field, info in model.model_fields.items() if info.is_required())
-    return ResourceType(name, _rule_of(model, rule, deletes), model, template, required)
+    return ResourceType(name, _rule_of(model, template, rule, deletes), model, template, required)
 
 
 def type_name_of(model: type[Resource]) -> str:
@@ -51,7 +56,7 @@ def type_name_of(model: type[Resource]) -> str:
     return name
 
 
-def _rule_of(model: type[Resource], rule: Rule, deletes: Deletes) -> Rule:
+def _rule_of(model: type[Resource], template: ScopeTemplate, rule: Rule, deletes: Deletes) -> Rule:
     """The rule of the type: `rule`, with the rules that single fields have in its place."""
     fields: dict[str, FieldRule] = {}
     for name, info in model.model_fields.items():
@@ -61,7 +66,12 @@ def _rule_of(model: type[Resource], rule: Rule, deletes: Deletes) -> Rule:
         if named and named[0].fields:
             raise AppError(f"the rule of the field {name!r} of {model.__name__} is one of whole resources")
         if named:
-            fields[name] = named[0].default
+            fields[name] = _document(model, name, info) if named[0] is CRDT else named[0].default
+        elif rule is CRDT and name != "id" and name not in template.placeholders:
+            fields[name] = _document(model, name, info)
+    if rule is CRDT:
+        # What nobody declared, and what says where the resource lives, is no document.
+        rule = RecordRule(CRDT.name, LATER_STAMP)
     if not fields and deletes is Deletes.DELETE_WINS:
         return rule
     if not isinstance(rule, RecordRule):
@@ -70,6 +80,17 @@ def _rule_of(model: type[Resource], rule: Rule, deletes: Deletes) -> Rule:
             hint="Register it with rules.own, or let the class say what its fields and deletes do.",
         )
     return rule.having(fields, deletes)
+
+
+def _document(model: type[Resource], name: str, info: FieldInfo) -> Collaborative:
+    """The rule of a field that holds a document, of the kind that its annotation says."""
+    kind = _KINDS.get(get_origin(info.annotation) or info.annotation)
+    if kind is None:
+        raise AppError(
+            f"the field {name!r} of {model.__name__} is a document by its rule, but {info.annotation!r} by its type",
+            hint="A document is a str (text), a dict (map) or a list (array); give other fields a rule of their own.",
+        )
+    return Collaborative(kind)
 
 
 def _check_model(model: type[Resource]) -> None:

@@ -17,6 +17,7 @@ from conflict_rules import (
     APPEND,
     ASK,
     COUNTER,
+    CRDT,
     LWW,
     MANUAL,
     MAX,
@@ -36,6 +37,7 @@ __all__ = [
     "append",
     "check_algebra",
     "counter",
+    "crdt",
     "lww",
     "manual",
     "max",
@@ -48,6 +50,7 @@ __all__ = [
 
 append: Final = APPEND
 counter: Final = COUNTER
+crdt: Final = CRDT
 lww: Final = LWW
 manual: Final = MANUAL
 max: Final = MAX  # noqa: A001  # read as rules.max

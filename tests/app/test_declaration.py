@@ -139,3 +139,50 @@ def test_a_resource_has_rule_merge_unless_its_author_says_otherwise() -> None:
         "preference": "merge",
         "profile": "lww",
     }
+
+
+def test_a_document_is_of_the_kind_that_its_annotation_says() -> None:
+    class Board(Resource):
+        team_id: str
+        title: str = ""
+        notes: Annotated[str, rules.crdt] = ""
+        cards: Annotated[dict[str, Any], rules.crdt] = {}
+        steps: Annotated[list[dict[str, Any]], rules.crdt] = []
+
+    app = App("club")
+    app.resource(scope="team:{team_id}", rule=rules.merge)(Board)
+    rule = app.type_of(Board).rule
+    kinds = {name: getattr(rule.field_rule(name), "kind", None) for name in Board.model_fields}
+    assert kinds == {
+        "id": None,
+        "team_id": None,
+        "title": None,
+        "notes": "text",
+        "cards": "map",
+        "steps": "array",
+    }
+
+
+def test_a_whole_resource_of_documents_leaves_out_what_says_where_it_lives_and_what_has_a_rule_of_its_own() -> None:
+    class Plan(Resource):
+        team_id: str
+        text: str = ""
+        likes: Annotated[int, rules.counter] = 0
+
+    app = App("club")
+    app.resource(scope="team:{team_id}", rule=rules.crdt)(Plan)
+    rule = app.type_of(Plan).rule
+    assert rule.name == "crdt"
+    assert {name: rule.field_rule(name).name for name in ("team_id", "text", "likes", "unknown")} == {
+        "team_id": "lww",
+        "text": "crdt",
+        "likes": "counter",
+        "unknown": "lww",
+    }
+
+
+def test_a_document_that_is_neither_text_nor_map_nor_list_is_refused() -> None:
+    declared = model("Thing", count=(Annotated[int, rules.crdt], 0))
+    assert "a document by its rule" in refusal(lambda: App("club").resource(scope="main", rule=rules.merge)(declared))
+    with_a_number = model("Thing", count=(int, 0))
+    assert "'count'" in refusal(lambda: App("club").resource(scope="main", rule=rules.crdt)(with_a_number))
