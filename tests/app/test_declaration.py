@@ -146,8 +146,8 @@ def test_a_document_is_of_the_kind_that_its_annotation_says() -> None:
         team_id: str
         title: str = ""
         notes: Annotated[str, rules.crdt] = ""
-        cards: Annotated[dict[str, Any], rules.crdt] = {}
-        steps: Annotated[list[dict[str, Any]], rules.crdt] = []
+        cards: Annotated[dict[str, Any], rules.crdt] = Field(default_factory=dict)
+        steps: Annotated[list[dict[str, Any]], rules.crdt] = Field(default_factory=list)
 
     app = App("club")
     app.resource(scope="team:{team_id}", rule=rules.merge)(Board)
