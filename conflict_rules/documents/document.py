@@ -1,0 +1,321 @@
+"""One document, merged by pycrdt, which nothing else of these imports. The server's worker and the SDK both run it.
+
+pycrdt is given no update that `yjs_update` and `yjs_shape` have not let through, and none whose needs are not met.
+Whatever it then fails at spoils this object, and a spoilt one is never asked again: after a panic of native code its
+memory is worth nothing. Its owner opens another from what is stored.
+
+It must not know of resources, stores or processes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pycrdt import Array, Doc, Map, Text, merge_updates
+
+from conflict_rules.documents.waiting_room import MAX_WAITING_BYTES, MAX_WAITING_COUNT, Waiting, WaitingRoom
+from conflict_rules.documents.yjs_shape import KINDS, Kind, Shape
+from conflict_rules.documents.yjs_update import (
+    MalformedUpdate,
+    read_state_vector,
+    read_update,
+    write_state_vector,
+)
+from conflict_rules.values import JsonValue
+
+__all__ = ["REMOTE", "STEPS", "Arrival", "Document", "Dropped", "MergeFailed", "Root", "Step", "Unreadable"]
+
+Step = Literal["apply", "release", "read", "encode", "decode", "compare"]
+"""What is being done: an update applied, one applied that had waited, the content read; then the round trip."""
+
+STEPS: Final[tuple[Step, ...]] = ("apply", "release", "read", "encode", "decode", "compare")
+
+Root = Text | Map[Any] | Array[Any]
+
+REMOTE: Final = "remote"
+"""The origin of a transaction that applies updates of others: undo leaves it alone."""
+
+_CLASSES: Final[Mapping[Kind, type[Root]]] = {"text": Text, "map": Map, "array": Array}
+_EXACT: Final = float(1 << 53)
+_SAID: Final = {
+    "apply": "applying the update",
+    "release": "applying an update that had waited for this one",
+    "read": "reading the document",
+    "encode": "encoding the document",
+    "decode": "reading the document back from its encoding",
+    "compare": "comparing the document with what its encoding gives",
+}
+
+
+class MergeFailed(Exception):
+    """pycrdt could not do a step; the document object is spoilt, what it was opened from is not."""
+
+    def __init__(self, step: Step, why: str) -> None:
+        super().__init__(f"{_SAID[step]} failed: {why}")
+        self.step = step
+
+
+class Unreadable(Exception):
+    """What is stored of a document does not load (invariant 12: never an empty document instead)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An update that had waited, and turned out to fit nowhere when what it waited for came."""
+
+    update: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of an update. `waits`: it is held until what it needs arrives. `dropped`: see there."""
+
+    waits: bool
+    dropped: Sequence[Dropped] = ()
+
+
+class Document:
+    """A document of one root.
+
+    `field`: the root's name. `beside`: further roots, of documents that others made. `step`: told before each step, so
+    that whoever watches from outside knows where it ended or hangs. A method that raises `MergeFailed`, or anything
+    that is no `Exception`, has spoilt the object; `MalformedUpdate` and `WaitingRoomFull` leave it as it was.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        field: str,
+        *,
+        beside: Mapping[str, Kind] | None = None,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        max_waiting_count: int = MAX_WAITING_COUNT,
+        step: Callable[[Step], None] = lambda step: None,
+    ) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"a document is one of {', '.join(KINDS)}, not {kind!r}")
+        self.kind: Kind = kind
+        self.field = field
+        self._roots: Mapping[str, Kind] = {field: kind, **(beside or {})}
+        self._step = step
+        self._spoilt = False
+        self._shape = Shape(self._roots)
+        self._room = WaitingRoom(max_bytes=max_waiting_bytes, max_count=max_waiting_count)
+        self._doc, self._shared = _open(self._roots)
+
+    @classmethod
+    def load(cls, kind: Kind, field: str, snapshot: bytes, updates: Iterable[bytes] = (), **options: Any) -> Document:
+        """The document of a snapshot (b"": there is none yet) and the updates since. Raises `Unreadable`."""
+        document = cls(kind, field, **options)
+        try:
+            if snapshot:
+                document._load_snapshot(snapshot)
+            for update in updates:
+                document.offer(update)
+        except (MalformedUpdate, MergeFailed) as failure:
+            raise Unreadable(str(failure)) from failure
+        return document
+
+    @property
+    def doc(self) -> Doc[Any]:
+        """pycrdt's own, to edit and observe. What a transaction of it made must be told by `edited`."""
+        self._check()
+        return self._doc
+
+    @property
+    def root(self) -> Root:
+        """The shared type of the field, to edit and observe."""
+        self._check()
+        return self._shared[self.field]
+
+    @property
+    def waiting(self) -> Sequence[bytes]:
+        """The updates that wait, oldest first."""
+        self._settle()
+        return self._room.updates
+
+    @property
+    def missing(self) -> Mapping[int, int]:
+        """By client, from which clock on something is missing that updates here wait for."""
+        self._settle()
+        return self._room.missing()
+
+    def offer(self, update: bytes) -> Arrival:
+        """Merge an update, or hold it until what it needs arrives; what has waited for it is merged with it.
+
+        Raises `MalformedUpdate`, `WaitingRoomFull`, `MergeFailed`.
+        """
+        self._check()
+        extent = read_update(update)
+        self._shape.refuse_outright(extent)
+        arrived = Waiting(update, extent)
+        if not self._room.arrive(arrived):
+            return Arrival(True, self._join_together(however_few=False))
+        due = self._apply(arrived, "apply")
+        return Arrival(False, self._release(due))
+
+    def edited(self, update: bytes) -> None:
+        """Take note of what a transaction on `doc` has made: the update that its observer was given."""
+        self._check()
+        extent = read_update(update)
+        self._shape.admit(extent, self._room.have)
+        self._release(self._room.applied(extent))
+
+    def view(self, root: str | None = None) -> JsonValue:
+        """The content as JSON: text without its formats, whole numbers as such, bytes as base64. Raises
+        `MergeFailed`."""
+        self._settle()
+        with self._native("read"):
+            return _json(_content(self._shared[root or self.field]))
+
+    def state_vector(self) -> Mapping[int, int]:
+        """By client, rising, how far the document has come. Equal ones are not equal documents: deletes do not show."""
+        self._settle()
+        with self._native("encode"):
+            return read_state_vector(self._doc.get_state())
+
+    def diff(self, state_vector: Mapping[int, int]) -> bytes:
+        """What is new to a replica with that state vector, and every delete. What waits is not in it."""
+        self._settle()
+        with self._native("encode"):
+            return self._doc.get_update(write_state_vector(state_vector))
+
+    def round_trip(self) -> bytes:
+        """The encoded document, after it has been decoded, read and compared. Raises `MergeFailed` with the step."""
+        self._settle()
+        with self._native("read"):
+            content = self._whole(self._shared)
+        with self._native("encode"):
+            encoded = self._doc.get_update()
+            state = read_state_vector(self._doc.get_state())
+        with self._native("decode"):
+            doc, shared = _open(self._roots)
+            doc.apply_update(encoded)
+            again = read_state_vector(doc.get_state())
+            content_again = self._whole(shared)
+        with self._native("compare"):
+            if again != state:
+                raise ValueError("the state vectors differ")
+            if content_again != content:
+                raise ValueError("the contents differ")
+        return encoded
+
+    def snapshot(self) -> tuple[bytes, Sequence[bytes]]:
+        """What may replace the updates so far, after a round trip, and those that wait and so must be kept beside it:
+        pycrdt leaves out of its encoding what is pending. Raises `MergeFailed`."""
+        return self.round_trip(), self.waiting
+
+    def _load_snapshot(self, snapshot: bytes) -> None:
+        extent = read_update(snapshot, max_structs=None)
+        if not self._room.arrive(Waiting(snapshot, extent)):
+            raise MalformedUpdate("the snapshot lacks what it needs")
+        self._apply(Waiting(snapshot, extent), "apply")
+
+    def _apply(self, waiting: Waiting, step: Step) -> list[Waiting]:
+        """Apply an update whose needs are met. Returns those that are due with it."""
+        extent = waiting.extent
+        self._shape.admit(extent, self._room.have)
+        with self._native(step):
+            with self._doc.transaction(origin=REMOTE):
+                self._doc.apply_update(waiting.update)
+            state = read_state_vector(self._doc.get_state())
+            if any(state.get(client, 0) < end for client, end in extent.ends.items()):
+                raise ValueError("a part of it was not integrated")
+        return self._room.applied(extent)
+
+    def _release(self, due: list[Waiting]) -> list[Dropped]:
+        """Apply what is due, and what is due with that, and so on."""
+        dropped: list[Dropped] = []
+        while due:
+            waiting = due.pop()
+            if not self._room.arrive(waiting):
+                continue
+            try:
+                due += self._apply(waiting, "release")
+            except MalformedUpdate as failure:
+                dropped.append(Dropped(waiting.update, str(failure)))
+        return dropped
+
+    def _settle(self) -> None:
+        """Nothing is read before all that can be merged is."""
+        self._check()
+        self._join_together(however_few=True)
+
+    def _join_together(self, *, however_few: bool) -> list[Dropped]:
+        dropped: list[Dropped] = []
+        while together := self._room.together(however_few=however_few):
+            with self._native("release"):
+                merged = merge_updates(*(waiting.update for waiting in together))
+            try:
+                due = self._apply(Waiting(merged, read_update(merged, max_structs=None)), "release")
+            except MalformedUpdate as failure:
+                dropped += [Dropped(waiting.update, str(failure)) for waiting in together]
+                continue
+            dropped += self._release(due)
+        return dropped
+
+    def _whole(self, shared: Mapping[str, Root]) -> str:
+        """All that the roots hold, formats too, in a form to compare: 1 and true are two things in it."""
+        return repr([(name, _ordered(_content(root)), _ordered(_formats(root))) for name, root in shared.items()])
+
+    def _check(self) -> None:
+        if self._spoilt:
+            raise RuntimeError("this document has failed before and must not be used again: load it anew")
+
+    @contextmanager
+    def _native(self, step: Step) -> Iterator[None]:
+        """One step of pycrdt's. Whatever it raises spoils the document, panics too, which are no `Exception`."""
+        self._check()
+        self._step(step)
+        try:
+            yield
+        except Exception as failure:
+            self._spoilt = True
+            raise MergeFailed(step, f"{failure}" or type(failure).__name__) from failure
+        except BaseException:
+            self._spoilt = True
+            raise
+
+
+def _open(roots: Mapping[str, Kind]) -> tuple[Doc[Any], dict[str, Root]]:
+    """A fresh document, with a fresh client id: the same one in two copies would divide them for ever."""
+    doc: Doc[Any] = Doc()
+    shared: dict[str, Root] = {}
+    for name, kind in roots.items():
+        doc[name] = shared[name] = _CLASSES[kind]()
+    return doc, shared
+
+
+def _content(root: Root) -> object:
+    return str(root) if isinstance(root, Text) else root.to_py()
+
+
+def _formats(root: Root) -> object:
+    return root.diff() if isinstance(root, Text) else None
+
+
+def _ordered(value: object) -> object:
+    """pycrdt gives the keys of a map in the order of a hash table, another one in each copy."""
+    if isinstance(value, dict):
+        return [(key, _ordered(one)) for key, one in sorted(value.items())]
+    if isinstance(value, (list, tuple)):
+        return [_ordered(one) for one in value]
+    return _content(value) if isinstance(value, (Text, Map, Array)) else value
+
+
+def _json(value: object) -> JsonValue:
+    """pycrdt gives whole numbers up to 2^53 as floats, and bytes as such."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_json(one) for one in value]
+    return value

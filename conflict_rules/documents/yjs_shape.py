@@ -1,0 +1,226 @@
+"""Where the parts of a document hang, and what may hang there: kept beside a document, fed with each update (law 12).
+
+pycrdt takes a text into an array, and then hangs for ever when the array is read, without letting go of the
+interpreter; it takes a format into a map, and then the map has no reading at all. Nothing in an update need say where
+its parts go: an item names its neighbours, and hangs where they hang. So the parent of every run of clocks is kept
+here, and the kind of every nested type, and an update is judged before pycrdt sees it.
+
+It must not know of bytes (`yjs_update`), of pycrdt, or of when an update can be merged (`waiting_room`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from typing import Final, Literal, NamedTuple
+
+from conflict_rules.documents.yjs_update import MAX_NESTING, Extent, Id, MalformedUpdate, Ref, Struct
+
+__all__ = ["KINDS", "Kind", "Shape"]
+
+Kind = Literal["text", "map", "array"]
+"""What a shared type is: a document's root, or a type nested in it."""
+
+KINDS: Final[tuple[Kind, ...]] = ("text", "map", "array")
+
+_BY_NUMBER: Final[tuple[Kind, ...]] = ("array", "map", "text")
+_VALUES = frozenset({Ref.DELETED, Ref.BINARY, Ref.EMBED, Ref.TYPE, Ref.ANY})
+_FITS: Final = {
+    "text": frozenset({Ref.DELETED, Ref.STRING, Ref.EMBED, Ref.FORMAT, Ref.TYPE, Ref.ANY}),
+    "map": _VALUES,
+    "array": _VALUES,
+}
+_CALLED: Final = {
+    Ref.DELETED: "something deleted",
+    Ref.BINARY: "bytes",
+    Ref.STRING: "characters",
+    Ref.EMBED: "an embedded value",
+    Ref.FORMAT: "a format",
+    Ref.TYPE: "a shared type",
+    Ref.ANY: "values",
+}
+
+
+class _Place(NamedTuple):
+    """Where an item hangs: `parent` names a root or is the id of a nested type; None if nobody can tell any more."""
+
+    parent: str | Id | None
+    key: str | None = None
+
+
+class _Run(NamedTuple):
+    """The clocks from `start` to before `end` of one client hang in one place."""
+
+    start: int
+    end: int
+    place: _Place
+
+
+_COLLECTED: Final = _Place(None)
+"""What was deleted and collected: its parent is gone, and pycrdt collects what is put beside it."""
+
+
+class Shape:
+    """The shape of one document. `roots`: its root types, by name."""
+
+    def __init__(self, roots: Mapping[str, Kind]) -> None:
+        self._roots = dict(roots)
+        self._runs: dict[int, list[_Run]] = {}
+        self._types: dict[Id, tuple[Kind, int]] = {}
+
+    def refuse_outright(self, extent: Extent) -> None:
+        """Raises `MalformedUpdate` for what fits into this document in no state of it."""
+        for one in extent.structs:
+            if isinstance(one.parent, str):
+                self._fits(one, self._root(one.parent), _Place(one.parent, one.key))
+
+    def admit(self, extent: Extent, have: Mapping[int, int]) -> None:
+        """Take the items of an update in, whose needs `have` meets; raises `MalformedUpdate`, and then keeps
+        nothing."""
+        _Admission(self, extent, have).admit()
+
+    def _root(self, name: str) -> tuple[Kind, int]:
+        kind = self._roots.get(name)
+        if kind is None:
+            raise MalformedUpdate(
+                f"the update writes to the root {name[:80]!r}; this document has {', '.join(map(repr, self._roots))}"
+            )
+        return kind, 0
+
+    @staticmethod
+    def _fits(one: Struct, parent: tuple[Kind, int], place: _Place) -> None:
+        kind, depth = parent
+        if one.ref not in _FITS[kind]:
+            raise MalformedUpdate(f"the update puts {_CALLED[one.ref]} into {_a(kind)}")
+        if (kind == "map") != (place.key is not None):
+            raise MalformedUpdate(
+                "the update puts something into a map without a key"
+                if kind == "map"
+                else f"the update puts something under a key into {_a(kind)}"
+            )
+        if one.ref == Ref.TYPE and depth >= MAX_NESTING:
+            raise MalformedUpdate(f"the update nests shared types more than {MAX_NESTING} deep")
+
+
+def _a(kind: Kind) -> str:
+    return "an array" if kind == "array" else f"a {kind}"
+
+
+class _Admission:
+    """One update on its way into a shape. `_new`, `_types`: what it brings, kept only if all of it fits."""
+
+    def __init__(self, shape: Shape, extent: Extent, have: Mapping[int, int]) -> None:
+        self._shape = shape
+        self._have = have
+        self._new: dict[int, list[_Run]] = {}
+        self._types: dict[Id, tuple[Kind, int]] = {}
+        self._queues: dict[int, deque[Struct]] = {}
+        for one in extent.structs:
+            if one.end > have.get(one.client, 0):
+                self._queues.setdefault(one.client, deque()).append(one)
+
+    def admit(self) -> None:
+        """Place the items client by client, and turn to another client where one hangs on it: each item is looked at
+        once, and once more for each thing that it had to wait for."""
+        reached = {client: queue[0].clock for client, queue in self._queues.items()}
+        blocked: dict[int, list[tuple[int, int]]] = {}  # by client, a heap of (the clock wanted of it, who wants it)
+        ready = list(self._queues)
+        while ready:
+            client = ready.pop()
+            queue = self._queues[client]
+            while queue:
+                wanted = self._unplaced(queue[0], reached)
+                if wanted is not None:
+                    heappush(blocked.setdefault(wanted[0], []), (wanted[1], client))
+                    break
+                one = queue.popleft()
+                self._place(one)
+                reached[client] = one.end
+            waiting = blocked.get(client)
+            while waiting and waiting[0][0] < reached[client]:
+                ready.append(heappop(waiting)[1])
+        if any(self._queues.values()):
+            raise MalformedUpdate("items of the update hang on one another in a circle")
+        self._keep()
+
+    def _unplaced(self, one: Struct, reached: Mapping[int, int]) -> Id | None:
+        """What `one` refers to and this update has yet to place."""
+        for wanted in (one.origin, one.right, one.parent):
+            if type(wanted) is tuple:
+                client, clock = wanted
+                if clock >= self._have.get(client, 0) and clock >= reached.get(client, 0):
+                    return wanted
+        return None
+
+    def _place(self, one: Struct) -> None:
+        place = self._where(one)
+        known = self._have.get(one.client, 0)
+        if one.clock < known:
+            self._continue(one, known, place)
+        if place.parent is not None:
+            parent = self._kind(place.parent)
+            if parent is None:
+                place = _COLLECTED
+            else:
+                self._shape._fits(one, parent, place)
+                if one.type is not None:
+                    self._types[one.client, one.clock] = (_BY_NUMBER[one.type], parent[1] + 1)
+        _join(self._new.setdefault(one.client, []), _Run(max(one.clock, known), one.end, place))
+
+    def _where(self, one: Struct) -> _Place:
+        if one.ref == Ref.GC:
+            return _COLLECTED
+        if one.parent is not None:
+            return _Place(one.parent, one.key)
+        left = self._of(one.origin) if one.origin else _COLLECTED
+        right = self._of(one.right) if one.right else _COLLECTED
+        if left.parent is None:
+            return right
+        if right.parent is not None and right != left:
+            raise MalformedUpdate("the update puts something between neighbours of two parents")
+        return left
+
+    def _continue(self, one: Struct, known: int, place: _Place) -> None:
+        """`one` begins with what is here already: pycrdt cuts that off, and the rest goes where the beginning went."""
+        before = self._of((one.client, known - 1))
+        if before.parent is not None and place.parent is not None and before != place:
+            raise MalformedUpdate("the update goes on with an item in another place than where it began")
+        if one.text is not None:
+            cut = one.text.encode("utf-16-le")[2 * (known - one.clock) :][:2]
+            if 0xDC00 <= int.from_bytes(cut, "little") < 0xE000:
+                raise MalformedUpdate("the update goes on with the second half of a character")
+
+    def _kind(self, parent: str | Id) -> tuple[Kind, int] | None:
+        """The kind and depth of a parent; None if it is no type any more."""
+        if isinstance(parent, str):
+            return self._shape._root(parent)
+        return self._types.get(parent) or self._shape._types.get(parent)
+
+    def _of(self, wanted: Id) -> _Place:
+        client, clock = wanted
+        for runs in (self._new.get(client), self._shape._runs.get(client)):
+            if runs:
+                place = bisect_right(runs, clock, key=_start) - 1
+                if place >= 0 and clock < runs[place].end:
+                    return runs[place].place
+        return _COLLECTED
+
+    def _keep(self) -> None:
+        self._shape._types.update(self._types)
+        for client, runs in self._new.items():
+            kept = self._shape._runs.setdefault(client, [])
+            for run in runs:
+                _join(kept, run)
+
+
+def _start(run: _Run) -> int:
+    return run.start
+
+
+def _join(runs: list[_Run], run: _Run) -> None:
+    if runs and runs[-1].end == run.start and runs[-1].place == run.place:
+        runs[-1] = _Run(runs[-1].start, run.end, run.place)
+    else:
+        runs.append(run)
