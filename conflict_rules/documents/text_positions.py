@@ -1,9 +1,10 @@
 """Places in a text, counted in code points, UTF-16 units or UTF-8 bytes, and turned from one into another.
 
-pycrdt counts a text in UTF-8 bytes; Python and people count code points; JavaScript, Java and Swift's NSString count UTF-16
-units. An offset of one unit taken for another goes wrong in silence: pycrdt puts an insert that falls inside of a character
-at the end of the text, and other replicas never see it; a delete that does takes a neighbour along. So each place is checked
-against the text before pycrdt is told it. Between a letter and the mark that combines with it there is a place.
+pycrdt counts a text in UTF-8 bytes; Python and people count code points; JavaScript, Java and Swift's NSString count
+UTF-16 units. An offset of one unit taken for another goes wrong in silence: pycrdt puts an insert that falls inside
+of a character at the end of the text, and other replicas never see it; a delete that does takes a neighbour along. So
+each place is checked against the text before pycrdt is told it. Between a letter and the mark that combines with it
+there is a place.
 """
 
 from __future__ import annotations
