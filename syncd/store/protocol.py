@@ -15,6 +15,9 @@ The contract, to which `tests/conformance/test_store_*.py` hold every adapter:
   above (invariant 4).
 - **Incarnations.** Each start on a database begins a new incarnation; a scope notes at its first commit in it where
   the one before had ended (law 10).
+- **Documents.** What makes up a document is bytes, never read here: a snapshot, and a log of updates, appended by the
+  commit that settles the changes which brought them. An update goes only when a snapshot that holds it takes its place,
+  or with its document.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = [
     "Commit",
     "Deal",
     "Dealt",
+    "DocumentHead",
+    "DocumentKey",
     "LedgerPage",
     "LedgerRow",
     "Loaded",
@@ -38,9 +43,12 @@ __all__ = [
     "ResourceKey",
     "SettledRow",
     "Snapshot",
+    "Squashed",
     "StateRow",
     "Store",
+    "StoredDocument",
     "Transaction",
+    "UpdateRow",
     "Wanted",
 ]
 
@@ -144,6 +152,77 @@ class ReplicaRow:
     seen_at_ms: int = 0
 
 
+class DocumentKey(NamedTuple):
+    """One document: the content of one field of one resource, which nothing else shares."""
+
+    type: str
+    id: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentHead:
+    """How far a document is, without its bytes.
+
+    `since`: the version at which this life of it began. `seq`: of its newest update; they count 1, 2, 3, … in a life.
+    `snapshot_seq`: how far its snapshot reaches, 0 if there is none. `waiting`: updates that are left in the log;
+    `bytes`: of those.
+    """
+
+    since: int
+    seq: int
+    snapshot_seq: int
+    waiting: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it is stored. It is the snapshot, and then the updates, in this order.
+
+    `snapshot`: b"" if there is none. `updates`: (seq, bytes), ascending: every one above `snapshot_seq`, and of those
+    up to it the ones that the snapshot does not hold, because they wait for others.
+    """
+
+    since: int
+    seq: int
+    snapshot: bytes
+    snapshot_seq: int
+    updates: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRow:
+    """An update to append to a document. `seq` 1 of another `since` begins a new life: what is left of the one before
+    goes. `version`, `replica`, `n`: where the change that brought it led to, and which it was.
+    """
+
+    key: DocumentKey
+    scope: str
+    since: int
+    seq: int
+    version: int
+    replica: str
+    n: int
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Squashed:
+    """A snapshot that takes the place of the updates up to `snapshot_seq`, but for those in `keep`, which it does not
+    hold; updates that were kept so far and are not in `keep` go too.
+
+    Ignored if the document is gone, has another `since`, has a snapshot that reaches as far, or has not come as far:
+    somebody else was first.
+    """
+
+    key: DocumentKey
+    since: int
+    snapshot: bytes
+    snapshot_seq: int
+    keep: Sequence[int] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a transaction is to load, in one call."""
@@ -153,6 +232,7 @@ class Wanted:
     resources: Collection[ResourceKey] = ()
     numbers: Collection[tuple[str, int]] = ()
     """(replica, n): settled changes by number."""
+    documents: Collection[DocumentKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +245,7 @@ class Loaded:
     settled: Mapping[tuple[str, int], SettledRow] = field(default_factory=dict)
     digests: Mapping[str, bytes] = field(default_factory=dict)
     """The stored digest of each scope that was asked for; absent for one that was never written."""
+    documents: Mapping[DocumentKey, DocumentHead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +255,8 @@ class Commit:
     `states`: at most one per resource, the newest. `scopes`: the new head of each scope written to.
     `digests`: its new digest, 16 bytes (invariant 13). `settled`: in the
     order in which they were settled. `replicas`: the new row of each replica. `deals`: what is done about changes
-    in the quarantine.
+    in the quarantine. `dropped`: documents that go, whole. `updates`: appended after that, in the order of their
+    `seq`. `squashed`: snapshots that are put in place last.
     """
 
     states: Sequence[StateRow] = ()
@@ -183,6 +265,9 @@ class Commit:
     replicas: Sequence[ReplicaRow] = ()
     digests: Mapping[str, bytes] = field(default_factory=dict)
     deals: Sequence[Deal] = ()
+    updates: Sequence[UpdateRow] = ()
+    squashed: Sequence[Squashed] = ()
+    dropped: Sequence[DocumentKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +298,8 @@ class Transaction(Protocol):
     async def commit(self, commit: Commit) -> None:
         """Write everything and make it durable. Called at most once, last.
 
-        Raises `StoreUnavailable` if the database could not take it; then nothing of it was written.
+        Raises `StoreUnavailable` if the database could not take it, `StoreError` if an update does not follow on what
+        its document has; then nothing of it was written.
         """
         ...
 
@@ -301,6 +387,18 @@ class Snapshot(Protocol):
     async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
         """How much the quarantine holds of each of these replicas, or of all, by name; those of which there is
         nothing in it are absent.
+        """
+        ...
+
+    async def document(self, key: DocumentKey) -> StoredDocument | None:
+        """A document, with every byte that is left of it; None if it never was, or was dropped."""
+        ...
+
+    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
+        """The updates above `seq` as they were appended, for whoever has the others; empty if there are none.
+
+        None if the log does not say: it begins only behind `seq`, the document has not come as far, is gone, or has
+        another `since`.
         """
         ...
 

@@ -20,6 +20,7 @@ from syncd.errors import StoreUnavailable
 from syncd.store.migrate import migrate_locked
 from syncd.store.protocol import (
     Commit,
+    DocumentKey,
     LedgerPage,
     LedgerRow,
     Loaded,
@@ -27,10 +28,12 @@ from syncd.store.protocol import (
     QuarantineTotal,
     ResourceKey,
     StateRow,
+    StoredDocument,
     Wanted,
 )
-from syncd.store.sqlite_checkpoint import Checkpoints, checkpoint
+from syncd.store.sqlite_checkpoint import PAGE_BYTES, Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
+from syncd.store.sqlite_documents import read_document, read_updates_since
 from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine, read_quarantine_totals
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
@@ -82,7 +85,7 @@ class SqliteTransaction:
         self._begun = True
         await self._writer.run(write_commit, commit, self._incarnation_no)
         self._begun = False
-        self._checkpoints.wrote(len(commit.states) + len(commit.settled) + len(commit.deals))
+        self._checkpoints.wrote(_pages_of(commit))
 
     async def end(self) -> None:
         """Roll back what was not committed.
@@ -174,6 +177,14 @@ class SqliteSnapshot:
     async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
         """See `Snapshot.quarantine_totals`."""
         return await self._reader.run(_in_read, read_quarantine_totals, replicas)
+
+    async def document(self, key: DocumentKey) -> StoredDocument | None:
+        """See `Snapshot.document`."""
+        return await self._reader.run(_in_read, read_document, key)
+
+    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
+        """See `Snapshot.updates_since`."""
+        return await self._reader.run(_in_read, read_updates_since, key, since, seq)
 
 
 class SqliteStore:
@@ -295,6 +306,13 @@ def _in_read(
     if not connection.in_transaction:
         connection.execute("BEGIN")
     return work(connection, *args, **kwargs)
+
+
+def _pages_of(commit: Commit) -> int:
+    """One for each row, and as many as the bytes of documents fill."""
+    rows = (commit.states, commit.settled, commit.deals, commit.updates, commit.squashed, commit.dropped)
+    size = sum(len(row.update) for row in commit.updates) + sum(len(row.snapshot) for row in commit.squashed)
+    return sum(map(len, rows)) + size // PAGE_BYTES
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

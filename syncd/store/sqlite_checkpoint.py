@@ -16,8 +16,10 @@ import structlog
 
 from syncd.store.sqlite_connection import SqliteConnection
 
-__all__ = ["Checkpoints", "checkpoint"]
+__all__ = ["PAGE_BYTES", "Checkpoints", "checkpoint"]
 
+PAGE_BYTES: Final = 4096
+"""Of a page, as SQLite's are."""
 PAGES: Final = 12_000
 """Written between two checkpoints: a log of some 50 MiB. While one runs, commits share the disk with it.
 
@@ -46,7 +48,7 @@ class Checkpoints:
         self._closed = False
 
     def wrote(self, rows: int) -> None:
-        """Say that one commit wrote so many rows; begins a checkpoint if it is time for one."""
+        """Say that one commit wrote so many rows, a page for each at most; begins a checkpoint if it is time."""
         self._pages += _PAGES_OF_A_COMMIT + rows
         if self._pages >= PAGES and not self._closed and (self._task is None or self._task.done()):
             self._pages = 0

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
+from syncd.store.sqlite_documents import read_document_heads
 
 __all__ = [
     "read_digests",
@@ -93,6 +94,7 @@ def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
         digests=dict(_rows(connection, _DIGESTS, wanted.scopes)),
         states=read_states(connection, wanted.resources),
         settled={(row[0], row[1]): SettledRow(*row) for row in changes},
+        documents=read_document_heads(connection, wanted.documents),
     )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from syncd.store.protocol import Commit, Deal, Dealt, ReplicaRow, SettledRow, StateRow
+from syncd.store.sqlite_documents import write_drops, write_squashes, write_updates
 
 __all__ = ["begin_write", "write_commit", "write_incarnation"]
 
@@ -67,7 +68,7 @@ def write_commit(connection: sqlite3.Connection, commit: Commit, incarnation_no:
 
 
 def _write(connection: sqlite3.Connection, commit: Commit, incarnation_no: int) -> None:
-    scopes = {*commit.scopes, *(row.scope for row in commit.states), *(row.scope for row in commit.settled)}
+    scopes = {*commit.scopes, *(row.scope for rows in (commit.states, commit.settled, commit.updates) for row in rows)}
     scope_nos = _numbers(connection, "scopes", "name", scopes)
     heads = [
         {
@@ -84,6 +85,13 @@ def _write(connection: sqlite3.Connection, commit: Commit, incarnation_no: int) 
     _write_replicas(connection, commit.replicas)
     _write_settled(connection, commit.settled, scope_nos)
     _write_deals(connection, commit.deals)
+    if commit.dropped:
+        write_drops(connection, commit.dropped)
+    if commit.updates:
+        replica_nos = _numbers(connection, "replicas", "id", {row.replica for row in commit.updates})
+        write_updates(connection, commit.updates, scope_nos, replica_nos)
+    if commit.squashed:
+        write_squashes(connection, commit.squashed)
 
 
 def _write_states(connection: sqlite3.Connection, rows: Sequence[StateRow], scope_nos: dict[str, int]) -> None:

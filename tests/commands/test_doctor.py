@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from syncd.commands import checks
+from syncd.store.migrate import REVISIONS
 from tests.commands.conftest import Done, Run
 from tests.commands.make import create, export_of, note, push, seed, write_export
 from tests.support.server import running_server
@@ -113,8 +114,8 @@ def test_a_schema_of_a_newer_syncd_is_a_fault_and_one_to_migrate_a_warning(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as newer:
-        newer.setattr("syncd.store.migrate.REVISIONS", ("0001", "0002"))
-        newer.setattr(checks, "REVISIONS", ("0001", "0002"))
+        newer.setattr("syncd.store.migrate.REVISIONS", (*REVISIONS, "next"))
+        newer.setattr(checks, "REVISIONS", (*REVISIONS, "next"))
         finding = the_only(examine(run), "warning")
     assert (finding["check"], finding["fix"]) == ("schema", f"syncd migrate --database {DATABASE.resolve()}")
     alter("UPDATE alembic_version SET version_num = '9999'")
