@@ -85,6 +85,7 @@ class Document:
     `field`: the root's name. `beside`: further roots, of documents that others made. `step`: told before each step, so
     that whoever watches from outside knows where it ended or hangs. A method that raises `MergeFailed`, or anything
     that is no `Exception`, has spoilt the object; `MalformedUpdate` and `WaitingRoomFull` leave it as it was.
+    `dropped`: all that was let go of since it was opened.
     """
 
     def __init__(
@@ -101,7 +102,8 @@ class Document:
             raise ValueError(f"a document is one of {', '.join(KINDS)}, not {kind!r}")
         self.kind: Kind = kind
         self.field = field
-        self._roots: Mapping[str, Kind] = {field: kind, **(beside or {})}
+        self._roots: Mapping[str, Kind] = {**(beside or {}), field: kind}
+        self.dropped: list[Dropped] = []
         self._step = step
         self._spoilt = False
         self._shape = Shape(self._roots)
@@ -116,7 +118,7 @@ class Document:
             if snapshot:
                 document._load_snapshot(snapshot)
             for update in updates:
-                document.offer(update)
+                document._merge(update, stored=True)
         except (MalformedUpdate, MergeFailed) as failure:
             raise Unreadable(str(failure)) from failure
         return document
@@ -150,20 +152,18 @@ class Document:
 
         Raises `MalformedUpdate`, `WaitingRoomFull`, `MergeFailed`.
         """
-        self._check()
-        extent = read_update(update)
-        self._shape.refuse_outright(extent)
-        arrived = Waiting(update, extent)
-        if not self._room.arrive(arrived):
-            return Arrival(True, self._join_together(however_few=False))
-        due = self._apply(arrived, "apply")
-        return Arrival(False, self._release(due))
+        return self._merge(update, stored=False)
 
     def edited(self, update: bytes) -> None:
-        """Take note of what a transaction on `doc` has made: the update that its observer was given."""
+        """Take note of what a transaction on `doc` has made: the update that its observer was given. If it is more than
+        an update may be, raises `MalformedUpdate`, and the object is spoilt: `doc` holds what nobody will take."""
         self._check()
-        extent = read_update(update)
-        self._shape.admit(extent, self._room.have)
+        try:
+            extent = read_update(update)
+            self._shape.admit(extent, self._room.have)
+        except MalformedUpdate:
+            self._spoilt = True
+            raise
         self._release(self._room.applied(extent))
 
     def view(self, root: str | None = None) -> JsonValue:
@@ -182,26 +182,24 @@ class Document:
     def diff(self, state_vector: Mapping[int, int]) -> bytes:
         """What is new to a replica with that state vector, and every delete. What waits is not in it."""
         self._settle()
+        whole = {client: self._shape.whole_before(client, clock) for client, clock in state_vector.items()}
         with self._native("encode"):
-            return self._doc.get_update(write_state_vector(state_vector))
+            return self._doc.get_update(write_state_vector(whole))
 
     def round_trip(self) -> bytes:
-        """The encoded document, after it has been decoded, read and compared. Raises `MergeFailed` with the step."""
+        """The encoded document, after it has been loaded, read and compared. Raises `MergeFailed` with the step."""
         self._settle()
         with self._native("read"):
-            content = self._whole(self._shared)
+            content = self._whole()
         with self._native("encode"):
             encoded = self._doc.get_update()
             state = read_state_vector(self._doc.get_state())
         with self._native("decode"):
-            doc, shared = _open(self._roots)
-            doc.apply_update(encoded)
-            again = read_state_vector(doc.get_state())
-            content_again = self._whole(shared)
+            copy = Document.load(self.kind, self.field, encoded, beside=self._roots)
         with self._native("compare"):
-            if again != state:
+            if copy.state_vector() != state:
                 raise ValueError("the state vectors differ")
-            if content_again != content:
+            if copy._whole() != content:
                 raise ValueError("the contents differ")
         return encoded
 
@@ -209,6 +207,17 @@ class Document:
         """What may replace the updates so far, after a round trip, and those that wait and so must be kept beside it:
         pycrdt leaves out of its encoding what is pending. Raises `MergeFailed`."""
         return self.round_trip(), self.waiting
+
+    def _merge(self, update: bytes, *, stored: bool) -> Arrival:
+        """`stored`: it was let in before, so that there must be room for it."""
+        self._check()
+        extent = read_update(update)
+        self._shape.refuse_outright(extent)
+        arrived = Waiting(update, extent)
+        if not self._room.arrive(arrived, bounded=not stored):
+            return Arrival(True, self._join_together(however_few=False))
+        due = self._apply(arrived, "apply")
+        return Arrival(False, self._release(due))
 
     def _load_snapshot(self, snapshot: bytes) -> None:
         extent = read_update(snapshot, max_structs=None)
@@ -223,8 +232,7 @@ class Document:
         with self._native(step):
             with self._doc.transaction(origin=REMOTE):
                 self._doc.apply_update(waiting.update)
-            state = read_state_vector(self._doc.get_state())
-            if any(state.get(client, 0) < end for client, end in extent.ends.items()):
+            if not _reaches(self._doc.get_state(), extent.ends):
                 raise ValueError("a part of it was not integrated")
         return self._room.applied(extent)
 
@@ -233,12 +241,12 @@ class Document:
         dropped: list[Dropped] = []
         while due:
             waiting = due.pop()
-            if not self._room.arrive(waiting):
+            if not self._room.arrive(waiting, bounded=False):
                 continue
             try:
                 due += self._apply(waiting, "release")
             except MalformedUpdate as failure:
-                dropped.append(Dropped(waiting.update, str(failure)))
+                dropped += self._drop([waiting], failure)
         return dropped
 
     def _settle(self) -> None:
@@ -252,16 +260,21 @@ class Document:
             with self._native("release"):
                 merged = merge_updates(*(waiting.update for waiting in together))
             try:
-                due = self._apply(Waiting(merged, read_update(merged, max_structs=None)), "release")
+                due = self._apply(Waiting(merged, read_update(merged)), "release")
             except MalformedUpdate as failure:
-                dropped += [Dropped(waiting.update, str(failure)) for waiting in together]
-                continue
-            dropped += self._release(due)
+                dropped += self._drop(together, failure)
+            else:
+                dropped += self._release(due)
         return dropped
 
-    def _whole(self, shared: Mapping[str, Root]) -> str:
+    def _drop(self, waiting: Iterable[Waiting], failure: MalformedUpdate) -> list[Dropped]:
+        dropped = [Dropped(one.update, str(failure)) for one in waiting]
+        self.dropped += dropped
+        return dropped
+
+    def _whole(self) -> str:
         """All that the roots hold, formats too, in a form to compare: 1 and true are two things in it."""
-        return repr([(name, _ordered(_content(root)), _ordered(_formats(root))) for name, root in shared.items()])
+        return repr([(name, _ordered(_content(root)), _ordered(_formats(root))) for name, root in self._shared.items()])
 
     def _check(self) -> None:
         if self._spoilt:
@@ -291,6 +304,15 @@ def _open(roots: Mapping[str, Kind]) -> tuple[Doc[Any], dict[str, Root]]:
     return doc, shared
 
 
+def _reaches(state: bytes, ends: Mapping[int, int]) -> bool:
+    """Whether a state vector has come to all the `ends`. Most often it ends just there, and says so: a document that
+    was opened often has as many clients, and is not to be decoded for each letter."""
+    if all(write_state_vector({client: end})[1:] in state for client, end in ends.items()):
+        return True
+    clocks = read_state_vector(state)
+    return all(clocks.get(client, 0) >= end for client, end in ends.items())
+
+
 def _content(root: Root) -> object:
     return str(root) if isinstance(root, Text) else root.to_py()
 
@@ -305,7 +327,7 @@ def _ordered(value: object) -> object:
         return [(key, _ordered(one)) for key, one in sorted(value.items())]
     if isinstance(value, (list, tuple)):
         return [_ordered(one) for one in value]
-    return _content(value) if isinstance(value, (Text, Map, Array)) else value
+    return _ordered(_content(value)) if isinstance(value, (Text, Map, Array)) else value
 
 
 def _json(value: object) -> JsonValue:

@@ -9,7 +9,7 @@ It must not know of bytes' meaning or of pycrdt: it goes by the extents alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
@@ -70,10 +70,10 @@ class WaitingRoom:
         """By client, from which clock on something is missing that something here waits for."""
         return {client: self.have.get(client, 0) for client, heap in sorted(self._by_client.items()) if heap}
 
-    def arrive(self, waiting: Waiting) -> bool:
+    def arrive(self, waiting: Waiting, *, bounded: bool = True) -> bool:
         """Whether it can be applied now. If not, it is held; the same bytes twice are held once.
 
-        Raises `WaitingRoomFull`, and then does not hold it.
+        Raises `WaitingRoomFull`, and then does not hold it; not if `bounded` is False.
         """
         wanted = self._wanted(waiting.extent)
         if wanted is None:
@@ -81,7 +81,7 @@ class WaitingRoom:
         if waiting.update in self._held:
             return False
         size = len(waiting.update)
-        if self.bytes + size > self._max_bytes or len(self._held) >= self._max_count:
+        if bounded and (self.bytes + size > self._max_bytes or len(self._held) >= self._max_count):
             raise WaitingRoomFull(
                 f"{len(self._held):,} updates with {self.bytes:,} bytes already wait for others that never came; "
                 f"no more than {self._max_count:,} and {self._max_bytes:,} may"
@@ -175,6 +175,3 @@ class WaitingRoom:
         del self._held[waiting.update]
         self.bytes -= len(waiting.update)
         return waiting
-
-    def __iter__(self) -> Iterator[Waiting]:
-        return iter(tuple(self._held.values()))

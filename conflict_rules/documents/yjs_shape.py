@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
@@ -26,9 +26,10 @@ Kind = Literal["text", "map", "array"]
 KINDS: Final[tuple[Kind, ...]] = ("text", "map", "array")
 
 _BY_NUMBER: Final[tuple[Kind, ...]] = ("array", "map", "text")
-_VALUES = frozenset({Ref.DELETED, Ref.BINARY, Ref.EMBED, Ref.TYPE, Ref.ANY})
+_VALUES: Final = frozenset({Ref.DELETED, Ref.BINARY, Ref.TYPE, Ref.ANY})
+_PARENTS: Final = frozenset({Ref.GC, Ref.DELETED, Ref.TYPE})
 _FITS: Final = {
-    "text": frozenset({Ref.DELETED, Ref.STRING, Ref.EMBED, Ref.FORMAT, Ref.TYPE, Ref.ANY}),
+    "text": frozenset({Ref.DELETED, Ref.STRING, Ref.EMBED, Ref.FORMAT, Ref.TYPE}),
     "map": _VALUES,
     "array": _VALUES,
 }
@@ -51,11 +52,13 @@ class _Place(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """The clocks from `start` to before `end` of one client hang in one place."""
+    """The clocks from `start` to before `end` of one client hang in one place. `plain`: they hold what nothing can hang
+    on, characters or values; what has been deleted may have been a shared type once."""
 
     start: int
     end: int
     place: _Place
+    plain: bool
 
 
 _COLLECTED: Final = _Place(None)
@@ -63,12 +66,17 @@ _COLLECTED: Final = _Place(None)
 
 
 class Shape:
-    """The shape of one document. `roots`: its root types, by name."""
+    """The shape of one document. `roots`: its root types, by name.
+
+    A character beyond U+FFFF takes two units. Yjs lets an update put something between them or delete one; pycrdt then
+    encodes the document to what nobody can read, so `_halves` remembers the second units.
+    """
 
     def __init__(self, roots: Mapping[str, Kind]) -> None:
         self._roots = dict(roots)
         self._runs: dict[int, list[_Run]] = {}
         self._types: dict[Id, tuple[Kind, int]] = {}
+        self._halves: set[Id] = set()
 
     def refuse_outright(self, extent: Extent) -> None:
         """Raises `MalformedUpdate` for what fits into this document in no state of it."""
@@ -80,6 +88,10 @@ class Shape:
         """Take the items of an update in, whose needs `have` meets; raises `MalformedUpdate`, and then keeps
         nothing."""
         _Admission(self, extent, have).admit()
+
+    def whole_before(self, client: int, clock: int) -> int:
+        """`clock`, or the one before if that cuts a character in two: pycrdt would encode half of it as nothing."""
+        return clock - 1 if (client, clock) in self._halves else clock
 
     def _root(self, name: str) -> tuple[Kind, int]:
         kind = self._roots.get(name)
@@ -116,6 +128,8 @@ class _Admission:
         self._have = have
         self._new: dict[int, list[_Run]] = {}
         self._types: dict[Id, tuple[Kind, int]] = {}
+        self._halves: set[Id] = set()
+        self._deletes = extent.deletes
         self._queues: dict[int, deque[Struct]] = {}
         for one in extent.structs:
             if one.end > have.get(one.client, 0):
@@ -143,6 +157,10 @@ class _Admission:
                 ready.append(heappop(waiting)[1])
         if any(self._queues.values()):
             raise MalformedUpdate("items of the update hang on one another in a circle")
+        for client, deleted in self._deletes.items():
+            for start, end in deleted:
+                self._whole(client, start)
+                self._whole(client, end)
         self._keep()
 
     def _unplaced(self, one: Struct, reached: Mapping[int, int]) -> Id | None:
@@ -155,6 +173,12 @@ class _Admission:
         return None
 
     def _place(self, one: Struct) -> None:
+        if one.origin is not None:
+            self._whole(one.origin[0], one.origin[1] + 1)
+        if one.right is not None:
+            self._whole(*one.right)
+        if one.text is not None and not one.text.isascii():
+            self._halves.update((one.client, one.clock + unit) for unit in _second_units(one.text))
         place = self._where(one)
         known = self._have.get(one.client, 0)
         if one.clock < known:
@@ -167,7 +191,9 @@ class _Admission:
                 self._shape._fits(one, parent, place)
                 if one.type is not None:
                     self._types[one.client, one.clock] = (_BY_NUMBER[one.type], parent[1] + 1)
-        _join(self._new.setdefault(one.client, []), _Run(max(one.clock, known), one.end, place))
+        _join(
+            self._new.setdefault(one.client, []), _Run(max(one.clock, known), one.end, place, one.ref not in _PARENTS)
+        )
 
     def _where(self, one: Struct) -> _Place:
         if one.ref == Ref.GC:
@@ -187,32 +213,55 @@ class _Admission:
         before = self._of((one.client, known - 1))
         if before.parent is not None and place.parent is not None and before != place:
             raise MalformedUpdate("the update goes on with an item in another place than where it began")
-        if one.text is not None:
-            cut = one.text.encode("utf-16-le")[2 * (known - one.clock) :][:2]
-            if 0xDC00 <= int.from_bytes(cut, "little") < 0xE000:
-                raise MalformedUpdate("the update goes on with the second half of a character")
+        self._whole(one.client, known)
+
+    def _whole(self, client: int, clock: int) -> None:
+        """Something begins or ends before that unit: it must not be the second one of a character."""
+        if (client, clock) in self._halves or (client, clock) in self._shape._halves:
+            raise MalformedUpdate("the update cuts a character in two")
 
     def _kind(self, parent: str | Id) -> tuple[Kind, int] | None:
-        """The kind and depth of a parent; None if it is no type any more."""
+        """The kind and depth of a parent; None if it has been deleted, and nobody can tell any more."""
         if isinstance(parent, str):
             return self._shape._root(parent)
-        return self._types.get(parent) or self._shape._types.get(parent)
+        known = self._types.get(parent) or self._shape._types.get(parent)
+        if known is None:
+            run = self._run(parent)
+            if run is not None and run.plain:
+                raise MalformedUpdate("the update puts something into what is no text, map or array")
+        return known
 
     def _of(self, wanted: Id) -> _Place:
+        run = self._run(wanted)
+        return _COLLECTED if run is None else run.place
+
+    def _run(self, wanted: Id) -> _Run | None:
         client, clock = wanted
         for runs in (self._new.get(client), self._shape._runs.get(client)):
             if runs:
                 place = bisect_right(runs, clock, key=_start) - 1
                 if place >= 0 and clock < runs[place].end:
-                    return runs[place].place
-        return _COLLECTED
+                    return runs[place]
+        return None
 
     def _keep(self) -> None:
         self._shape._types.update(self._types)
+        self._shape._halves.update(self._halves)
         for client, runs in self._new.items():
             kept = self._shape._runs.setdefault(client, [])
             for run in runs:
                 _join(kept, run)
+
+
+def _second_units(text: str) -> Iterator[int]:
+    """Where in a text, in UTF-16 units, the second units of its characters are."""
+    if max(text) > "\uffff":
+        unit = 0
+        for character in text:
+            unit += 1
+            if character > "\uffff":
+                yield unit
+                unit += 1
 
 
 def _start(run: _Run) -> int:
@@ -220,7 +269,7 @@ def _start(run: _Run) -> int:
 
 
 def _join(runs: list[_Run], run: _Run) -> None:
-    if runs and runs[-1].end == run.start and runs[-1].place == run.place:
-        runs[-1] = _Run(runs[-1].start, run.end, run.place)
+    if runs and runs[-1].end == run.start and runs[-1][2:] == run[2:]:
+        runs[-1] = _Run(runs[-1].start, run.end, run.place, run.plain)
     else:
         runs.append(run)
