@@ -31,14 +31,15 @@ SQLITE = [
     # The updates that no snapshot holds yet; `replica_no` and `n`: the change that brought each.
     """
     CREATE TABLE document_updates (
+        no INTEGER PRIMARY KEY,
         document_no INTEGER NOT NULL,
         seq INTEGER NOT NULL,
         version INTEGER NOT NULL,
         replica_no INTEGER NOT NULL,
         n INTEGER NOT NULL,
         body BLOB NOT NULL,
-        PRIMARY KEY (document_no, seq)
-    ) WITHOUT ROWID
+        UNIQUE (document_no, seq)
+    )
     """,
 ]
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import hashlib
 
-from syncd.store.protocol import Commit, Loaded, ReplicaRow, ResourceKey, SettledRow, StateRow, Store, Wanted
+from syncd.store.protocol import (
+    Commit,
+    DocumentKey,
+    Loaded,
+    ReplicaRow,
+    ResourceKey,
+    SettledRow,
+    StateRow,
+    Store,
+    UpdateRow,
+    Wanted,
+)
 
-__all__ = ["load", "note", "settled_row", "versions", "write", "write_notes"]
+__all__ = ["load", "note", "settled_row", "update_row", "versions", "write", "write_notes"]
 
 
 def note(
@@ -34,9 +45,15 @@ def settled_row(replica: str, n: int, scope: str, version: int) -> SettledRow:
     )
 
 
+def update_row(key: DocumentKey, since: int, seq: int, update: bytes = b"") -> UpdateRow:
+    """An update in the scope s; without bytes of its own, some that tell its place."""
+    return UpdateRow(key, "s", since, seq, since + seq - 1, "r", seq, update or f"{since}.{seq}".encode())
+
+
 async def write(store: Store, commit: Commit) -> None:
     """Commit in a transaction that holds the locks it needs."""
     replicas = {row.id for row in commit.replicas} | {row.replica for row in commit.settled}
+    replicas |= {row.replica for row in commit.updates}
     async with store.transaction(replicas=replicas, scopes=commit.scopes) as transaction:
         await transaction.commit(commit)
 

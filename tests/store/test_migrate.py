@@ -24,7 +24,9 @@ from syncd.store.migrate import (
     schema_version,
     upgrade,
 )
+from syncd.store.protocol import Commit, DocumentKey
 from syncd.store.sqlite import SqliteStore
+from tests.conformance.rows import note, update_row, versions, write
 
 NEXT = """
 from alembic import op
@@ -88,6 +90,7 @@ def test_a_new_file_gets_every_revision(path: Path) -> None:
     assert schema_version(path) == head_revision()
     tables = {name for name, _ in schema(path)}
     assert {"scopes", "states", "replicas", "changes", "incarnations", "scope_incarnations"} <= tables
+    assert {"documents", "document_snapshots", "document_updates"} <= tables
 
 
 def test_asking_for_the_version_of_a_missing_file_creates_none(path: Path) -> None:
@@ -229,6 +232,28 @@ def test_the_template_makes_a_revision_that_runs(path: Path, folder: Path) -> No
     script.write_text(text.replace('"""\n    """', '"CREATE TABLE more (x INTEGER)"'))
     upgrade(path, folder)
     assert "more" in {name for name, _ in schema(path)}
+
+
+async def test_a_file_from_before_documents_keeps_what_it_holds_and_takes_documents(path: Path, folder: Path) -> None:
+    for later in (folder / "versions").glob("000[2-9]_*.py"):
+        later.unlink()
+    upgrade(path, folder)
+    assert schema_version(path) == "0001"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO scopes (no, name, version) VALUES (7, 's', 1)")
+        connection.execute("INSERT INTO states VALUES (1, 7, 1, 'note', 'x', 0, CAST('x@1' AS BLOB))")
+    connection.close()
+    store = await SqliteStore.open(path)
+    assert schema_version(path) == head_revision()
+    await write(store, Commit([note("s", "y", 2)], {"s": 2}, updates=[update_row(DocumentKey("note", "y", "f"), 2, 1)]))
+    assert await versions(store, "s") == ["x@1", "y@2"]
+    async with store.snapshot() as snapshot:
+        assert await snapshot.document(DocumentKey("note", "x", "f")) is None
+        document = await snapshot.document(DocumentKey("note", "y", "f"))
+    assert document is not None
+    assert document.updates == [(1, b"2.1")]
+    await store.close()
 
 
 def test_revisions_cannot_be_run_around_the_lock(folder: Path) -> None:

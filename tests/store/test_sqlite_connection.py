@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from syncd.errors import StoreError, StoreUnavailable
-from syncd.store import sqlite_reads
+from syncd.store import sqlite_documents, sqlite_reads
 from syncd.store.protocol import Commit, Wanted
 from syncd.store.sqlite import SqliteStore
 from syncd.store.sqlite_connection import SqliteConnection
@@ -98,12 +99,12 @@ async def test_a_transaction_takes_two_calls_to_the_writers_thread(
     assert len(calls) == 2
 
 
-async def test_every_look_up_uses_an_index(store: SqliteStore) -> None:
+@pytest.mark.parametrize(("module", "at_least"), [(sqlite_reads, 8), (sqlite_documents, 14)])
+async def test_every_look_up_uses_an_index(store: SqliteStore, module: ModuleType, at_least: int) -> None:
     """A scan of a table in a plan is a push that slows down with everybody else's data."""
-    queries = {
-        name: value for name, value in vars(sqlite_reads).items() if isinstance(value, str) and "SELECT" in value
-    }
-    assert len(queries) >= 8
+    statement = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b")
+    queries = {name: text for name, text in vars(module).items() if isinstance(text, str) and statement.match(text)}
+    assert len(queries) >= at_least
     for name, sql in queries.items():
         named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), "0")
         parameters = named or ("[]",) * sql.count("?")
