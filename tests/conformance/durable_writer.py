@@ -1,7 +1,7 @@
 """A process that commits and says so, until it is killed: `python -m tests.conformance.durable_writer NAME FOLDER`.
 
-Each commit writes one number in four places, which must stand or fall together. A number is printed when its commit
-has returned, not before.
+Each commit writes one number in five places, which must stand or fall together; every third squashes a document too. A
+number is printed when its commit has returned, not before.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from syncd.store.protocol import Commit, ReplicaRow, Wanted
-from tests.conformance.rows import note, settled_row
+from syncd.store.protocol import Commit, DocumentKey, ReplicaRow, Squashed, Wanted
+from tests.conformance.rows import note, settled_row, update_row
 from tests.conformance.stores import DATABASES
+
+DOCUMENT = DocumentKey("note", "x", "notes")
 
 
 async def main(name: str, folder: Path) -> None:
@@ -26,6 +28,8 @@ async def main(name: str, folder: Path) -> None:
                 scopes={"s": n},
                 settled=[settled_row("r", n, "s", n)],
                 replicas=[ReplicaRow("r", n)],
+                updates=[update_row(DOCUMENT, 1, n, str(n).encode())],
+                squashed=[Squashed(DOCUMENT, 1, str(n - 1).encode(), n - 1)] if n % 3 == 0 else (),
             )
             await transaction.commit(commit)
         print(n, flush=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.conftest import OpenStore
+from tests.conformance.durable_writer import DOCUMENT
 from tests.conformance.rows import load, versions
 from tests.conformance.stores import Database
 
@@ -32,6 +33,13 @@ async def test_what_was_acknowledged_outlives_kill_9_and_nothing_is_there_by_hal
         loaded = await load(store, replicas=("r",), numbers=tuple(("r", n) for n in range(1, head + 3)))
         assert loaded.replicas["r"].settled == head
         assert [n for _, n in sorted(loaded.settled)] == list(range(1, head + 1))
+        async with store.snapshot() as snapshot:
+            document = await snapshot.document(DOCUMENT)
+        assert document is not None
+        squashed = max(0, head - head % 3 - 1)
+        left = [(n, str(n).encode()) for n in range(squashed + 1, head + 1)]
+        told = (document.seq, document.snapshot, document.snapshot_seq, [*document.updates])
+        assert told == (head, str(squashed).encode() if squashed else b"", squashed, left)
         await store.close()
 
 
