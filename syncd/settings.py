@@ -61,6 +61,20 @@ class Settings(BaseSettings):
     max_drift_ms: int = Field(
         _LIMITS.max_drift_ms, ge=0, description="how far ahead of the server's clock a device's stamp counts as it is"
     )
+    max_present_replicas: int = Field(
+        _LIMITS.max_present_replicas, ge=1, description="shown as present in one scope; of more, how many there are"
+    )
+    max_presence_bytes: int = Field(
+        _LIMITS.max_presence_bytes, ge=64, description="of what a replica says of itself where it is present, encoded"
+    )
+    max_presence_per_s: int = Field(
+        _LIMITS.max_presence_per_s,
+        ge=1,
+        description="how often that may change on one socket; beyond, the newest waits",
+    )
+    presence_ms: int = Field(
+        _LIMITS.presence_ms, ge=1000, description="how long a replica counts as present without saying so again"
+    )
 
     quarantine_changes: int = Field(
         _BOUNDS.changes,
@@ -87,6 +101,10 @@ class Settings(BaseSettings):
             max_page_bytes=self.max_page_bytes,
             page_bytes=self.page_bytes,
             max_drift_ms=self.max_drift_ms,
+            max_present_replicas=self.max_present_replicas,
+            max_presence_bytes=self.max_presence_bytes,
+            max_presence_per_s=self.max_presence_per_s,
+            presence_ms=self.presence_ms,
         )
 
     @property

@@ -31,6 +31,7 @@ from syncd.bus.protocol import Bus
 from syncd.engine.conflict_inbox import ConflictInbox
 from syncd.engine.history import History
 from syncd.engine.limits import Limits
+from syncd.engine.presence import Presence
 from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
 from syncd.engine.quarantine import Quarantine
@@ -62,6 +63,7 @@ class Server:
     store: Store = field(init=False)
     bus: Bus = field(init=False)
     watcher: Watcher = field(init=False)
+    presence: Presence = field(init=False)
     pusher: Pusher = field(init=False)
     puller: Puller = field(init=False)
     history: History = field(init=False)
@@ -94,6 +96,8 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
     """The use cases. At the end, pushes that were taken are still committed."""
     server.watcher = Watcher(server.store, server.bus, server.limits)
     undo.push_async_callback(server.watcher.close)
+    server.presence = Presence(server.limits)
+    undo.callback(server.presence.close)
     server.puller = Puller(server.store, server.limits)
     server.pusher = Pusher(server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits)
     undo.push_async_callback(server.pusher.close)
@@ -129,6 +133,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
         ),
         live=LiveRoute(
             watcher=server.watcher,
+            presence=server.presence,
             access=server.access,
             limits=server.limits,
             sockets=server.sockets,

@@ -87,7 +87,7 @@ async def test_the_push_of_the_page_is_answered_as_it_says(tmp_path: Path) -> No
 
 async def test_the_stream_of_the_page_begins_as_it_says(tmp_path: Path) -> None:
     (path,) = re.findall(r"`GET (/sync/v1/stream\?.*?)`", PAGE)
-    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE.split("## Stream")[1], re.DOTALL)
     async with running_server(tmp_path / "club.db") as server, ClientSession(server.url) as http:
         await http.post("/sync/v1/push", json=PUSH)
         cursor = (await (await http.post("/sync/v1/pull", json=PULL)).json())["scopes"]["match:9f"]["cursor"]
@@ -107,6 +107,38 @@ async def test_the_requests_of_the_conflict_inbox_are_answered_as_the_page_says(
         game = {"n": 1, "type": "game", "id": "g", "scope": "cup", "base": 0}
         for replica, change in {
             "r0": {**game, "op": "create", "fields": {"away": 0}},
+async def test_the_presence_of_the_page_is_told_as_it_says(tmp_path: Path) -> None:
+    section = PAGE.split("### Presence")[1].split("## Stream")[0]
+    frames, editing = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    lines = re.findall(r"^(device|server) +({.*})(?:  .*)?$", frames, re.MULTILINE)
+    here, gone = (json.loads(frame) for who, frame in lines if who == "device")
+    present, changed, left, counted = (json.loads(frame) for who, frame in lines if who == "server")
+    one_shown = {"SYNCD_MAX_PRESENT_REPLICAS": "1"}
+    async with (
+        running_server(tmp_path / "club.db", environment=one_shown) as server,
+        ClientSession(server.url) as http,
+    ):
+
+        async def socket_of(replica: str) -> ClientWebSocketResponse:
+            socket = await http.ws_connect("/sync/v1/live")
+            await socket.send_json({"type": "hello", "replica": replica})
+            await socket.send_json({"type": "subscribe", "scopes": {"match:9f": None}})
+            assert [(await socket.receive_json())["type"] for _ in range(2)] == ["welcome", "subscribed"]
+            return socket
+
+        watcher, *phones = [await socket_of(name) for name in ("watcher", "phone-1", "phone-2")]
+        await phones[0].send_json({**here, "state": changed["state"]})
+        assert await watcher.receive_json() == changed
+        await phones[0].send_json(here)
+        assert await watcher.receive_json() == {**changed, "state": here["state"]}
+        await phones[1].send_json({**here, "state": json.loads(editing)})
+        assert await watcher.receive_json() == {**counted, "more": 1}
+        late = await socket_of("late")
+        assert await late.receive_json() == {**present, "more": 1}
+        await phones[0].send_json(gone)
+        assert await watcher.receive_json() == left
+
+
             "r1": {**game, "op": "update", "fields": {"home": 1}},
             "r2": {**game, "op": "update", "fields": {"home": 2}},
         }.items():

@@ -22,9 +22,10 @@ from conflict_rules.wire import PROTOCOL_VERSION
 from syncd.api.access import Access
 from syncd.api.errors import CloseCode, report_unexpected
 from syncd.api.formats import JSON, MSGPACK
-from syncd.api.messages import Frame, Hello, Ping, Pong, Subscribe, Unsubscribe, read_frame
+from syncd.api.messages import Frame, Hello, Ping, Pong, PresenceState, Subscribe, Unsubscribe, read_frame
 from syncd.api.sockets import Sockets, close_socket
 from syncd.engine.limits import Limits
+from syncd.engine.presence import Presence
 from syncd.engine.reader_class import ReaderClass, check_types
 from syncd.engine.watch import Connection, Watcher
 from syncd.errors import InvalidMessage, RequestError, SyncdError, TooLarge, Unauthenticated
@@ -47,6 +48,7 @@ class LiveRoute:
     """
 
     watcher: Watcher
+    presence: Presence
     access: Access
     limits: Limits
     sockets: Sockets
@@ -164,9 +166,12 @@ class _Session:
             reader = ReaderClass(check_types(frame.types), self._route.schema)
             await self._subscribe(self._connection, frame.scopes, reader)
         elif isinstance(frame, Unsubscribe):
+            self._route.presence.unwatch(self._connection, frame.scopes)
             self._route.watcher.unsubscribe(self._connection, frame.scopes)
             self._watched.difference_update(frame.scopes)
             await self._send({"type": "unsubscribed", "scopes": frame.scopes})
+        elif isinstance(frame, PresenceState):
+            self._route.presence.say(self._connection, frame.scope, frame.state)
 
     async def _welcome(self, hello: Hello) -> None:
         route = self._route
@@ -190,6 +195,7 @@ class _Session:
         )
         if self._connection is None:
             self._connection = route.watcher.connect(packed=self._format is MSGPACK)
+            route.presence.join(self._connection, hello.replica)
             self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
 
     async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None], reader: ReaderClass) -> None:
@@ -203,6 +209,7 @@ class _Session:
         async with self._writing:
             standings = await self._route.watcher.subscribe(connection, scopes, reader)
             self._watched = watched
+            self._route.presence.watch(connection, scopes)
             answer = {
                 scope: {"pull": True} if standing.cursor is None else {"cursor": standing.cursor}
                 for scope, standing in standings.items()
@@ -265,6 +272,7 @@ class _Session:
 
     async def _end(self) -> None:
         if self._connection is not None:
+            self._route.presence.leave(self._connection)
             self._route.watcher.disconnect(self._connection)
         if self._sender is not None:
             self._sender.cancel()

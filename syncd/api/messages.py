@@ -23,6 +23,7 @@ __all__ = [
     "HistoryQuery",
     "Ping",
     "Pong",
+    "PresenceState",
     "PullRequest",
     "PushRequest",
     "QuarantineQuery",
@@ -208,11 +209,20 @@ class Pong(_Message):
     type: Literal["pong"]
 
 
-Frame = Hello | Subscribe | Unsubscribe | Ping | Pong
+class PresenceState(_Message):
+    """What this replica says of itself to those who watch a scope; null: it is here no more."""
+
+    type: Literal["presence"]
+    scope: str
+    state: Any
+
+
+Frame = Hello | Subscribe | Unsubscribe | PresenceState | Ping | Pong
 _FRAMES: dict[str, type[Frame]] = {
     "hello": Hello,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
+    "presence": PresenceState,
     "ping": Ping,
     "pong": Pong,
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from syncd.engine.delta import pack_frame
@@ -30,6 +30,8 @@ class Connection:
 
     When it is full, what waits is dropped, and the reader is told to pull those scopes: catching up is never pushed
     through the queue. `packed`: whether the frames are MessagePack; JSON otherwise.
+
+    What is put aside is taken when nothing else waits, so that it never costs anybody a delta.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Connection:
         self._max_bytes = max_bytes
         self._frames: deque[tuple[str, LiveFrame]] = deque()
         self._bytes = 0
+        self._aside: OrderedDict[tuple[str, str], Callable[[], bytes | None]] = OrderedDict()
         self._lagging: set[str] = set()
         self._waiting = asyncio.Event()
         self._closed = False
@@ -68,6 +71,30 @@ class Connection:
         self._lagging.update(scopes)
         self._waiting.set()
 
+    def put_aside(self, key: tuple[str, str], make: Callable[[], bytes | None]) -> None:
+        """Have a frame made once nothing else waits, whatever it will say by then; None: nothing.
+
+        `key`: a scope, and what of it. Under one key one waits, in the place of the first.
+        """
+        if not self._closed:
+            self._aside[key] = make
+            self._waiting.set()
+
+    def has_aside(self, key: tuple[str, str]) -> bool:
+        """Whether something waits under this key."""
+        return key in self._aside
+
+    @property
+    def aside_count(self) -> int:
+        """How many keys wait; whoever puts aside sees to it that they are bounded."""
+        return len(self._aside)
+
+    def forget_aside(self, scopes: Iterable[str]) -> None:
+        """Make no frame any more of what was put aside for these scopes."""
+        gone = set(scopes)
+        for key in [key for key in self._aside if key[0] in gone]:
+            del self._aside[key]
+
     def forget(self, scopes: Iterable[str]) -> None:
         """Drop what waits for scopes that are no longer watched."""
         gone = set(scopes)
@@ -89,6 +116,11 @@ class Connection:
         while not self._closed:
             if self._lagging or self._frames:
                 return self._next()
+            if self._aside:
+                _, make = self._aside.popitem(last=False)
+                if (body := make()) is not None:
+                    return LiveFrame(body)
+                continue
             self._waiting.clear()
             await self._waiting.wait()
         return None
