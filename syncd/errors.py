@@ -6,6 +6,7 @@ A change that loses or is refused is an outcome, not an exception; an exception 
       RequestError     the caller's doing: InvalidMessage, NotFound, UnsupportedMedia, TooLarge, TooSlow
       AccessError      Unauthenticated, Forbidden
       StoreError       StoreUnavailable, StoreCorrupt, SchemaTooNew: the driver's exception stays as __cause__
+      DocumentError    DocumentUnreadable, DocumentsUnavailable: of CRDT documents and the processes that read them
       AppError         the app module cannot be loaded or declares something impossible
       SettingsError    the server cannot start as it was asked to
       CommandError     a command of the command line could not be done
@@ -20,6 +21,9 @@ __all__ = [
     "AccessError",
     "AppError",
     "CommandError",
+    "DocumentError",
+    "DocumentUnreadable",
+    "DocumentsUnavailable",
     "Forbidden",
     "InvalidMessage",
     "NotFound",
@@ -150,6 +154,36 @@ class SchemaTooNew(StoreError):
 
     code = "schema_too_new"
     default_hint = "Upgrade syncd, or start it on a copy of the data made before the upgrade."
+
+
+class DocumentError(SyncdError):
+    """CRDT documents cannot be read."""
+
+    code = "document_error"
+
+
+class DocumentUnreadable(DocumentError):
+    """What is stored of one document does not load (invariant 12). It stays as it is; other documents are served.
+
+    `key`: type, id and field.
+    """
+
+    code = "document_unreadable"
+    default_hint = (
+        "Nothing of it is lost: its snapshot and updates are still stored. Keep a copy of the database, then restore "
+        "the newest backup in which the document can be read."
+    )
+
+    def __init__(self, key: tuple[str, str, str], sentence: str) -> None:
+        super().__init__(f"The document {'/'.join(key)} cannot be read: {sentence}")
+        self.key = key
+
+
+class DocumentsUnavailable(DocumentError):
+    """No process can be started to read documents; nothing was applied."""
+
+    code = "documents_unavailable"
+    default_hint = "Send the same request again later; the operator should look at memory and at the log."
 
 
 class AppError(SyncdError):

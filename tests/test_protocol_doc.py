@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 PUSH, PUSHED, PULL, PULLED, PROBLEM = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 
-REFUSING_CALLS = {"InvalidValue": 0, "InvalidName": 0, "rejected": 0, "MalformedChange": 1, "_problem": 1}
+REFUSING_CALLS = {"Verdict": 0, "InvalidValue": 0, "InvalidName": 0, "rejected": 0, "MalformedChange": 1, "_problem": 1}
 REFUSING_CALLS |= {"Settled": 2, "same_or_lost": 2, "Outcome": 2}
 """Functions that take a code, and where among their arguments."""
 MADE_UP = {"invalid_base", "invalid_schema", "group_rejected", "group_overruled", "group_conflict", "vetoed"}
@@ -43,10 +43,16 @@ def same_shape(shown: Any, real: Any) -> None:
         same_shape(shown[0], real[0])
 
 
+_PACKAGES = (
+    "conflict_rules",
+    *(f"syncd/{room}" for room in ("api", "app", "commands", "documents", "engine", "store")),
+)
+
+
 def codes_in_the_source() -> set[str]:
     return {
         code
-        for package in ("conflict_rules", "syncd/api", "syncd/app", "syncd/commands", "syncd/engine", "syncd/store")
+        for package in _PACKAGES
         for path in (ROOT / package).rglob("*.py")
         for code in codes_in(ast.parse(path.read_text(encoding="utf-8")))
     } | set(codes_in(ast.parse((ROOT / "syncd" / "errors.py").read_text(encoding="utf-8"))))

@@ -47,6 +47,8 @@ _STATUS: Final[Mapping[type[SyncdError], int]] = {
     errors.AccessError: 403,
     errors.StoreUnavailable: 503,
     errors.StoreError: 500,
+    errors.DocumentsUnavailable: 503,
+    errors.DocumentError: 500,
     errors.AppError: 500,
     errors.ShuttingDown: 503,
     errors.SyncdError: 500,

@@ -24,6 +24,7 @@ CHANGES = {
     "MalformedChange",
     "Outcome",
     "Settled",
+    "Verdict",
     "Veto",
     "rejected",
     "replace",
