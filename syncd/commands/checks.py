@@ -24,8 +24,10 @@ from syncd.store.migrate import REVISIONS, head_revision
 from syncd.store.protocol import StateRow
 from syncd.store.quarantine_file import quarantine_file
 from syncd.store.sqlite_checks import (
+    DocumentFault,
     journal_mode,
     quick_check,
+    read_document_faults,
     read_number_faults,
     read_stored_digests,
     read_version_faults,
@@ -44,6 +46,15 @@ _EARLIEST_MS: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _STUCK_AFTER: Final = 3
 """Rejected changes in a row, and none taken since."""
 _NAMED: Final = 5
+
+_DOCUMENT_FAULTS: Final = {
+    DocumentFault.MISSING: "it is gone",
+    DocumentFault.GAP: "updates are missing",
+    DocumentFault.SNAPSHOT: "its snapshot is missing, or one too many",
+    DocumentFault.MARKER: "its resource is gone, or says that it is elsewhere",
+    DocumentFault.STRAY: "updates or a snapshot without a document",
+    DocumentFault.COUNTS: "its log has more or less than it says",
+}
 
 
 @dataclass(slots=True)
@@ -217,6 +228,17 @@ def check_numbers(database: Database) -> Finding:
     return Finding("numbers", Level.FAULT, message, _restore(database.path))
 
 
+def check_documents(database: Database) -> Finding:
+    """Whether every document is whole, as far as its rows tell; what its bytes mean is not looked at."""
+    faults = read_document_faults(database.connection)
+    if not faults:
+        documents = read_counts(database.connection).documents
+        return _ok("documents", f"{counted(documents, 'document')}, whole." if documents else "There are no documents.")
+    texts = ((_DOCUMENT_FAULTS[fault], " ".join(filter(None, key))) for fault, key in faults)
+    names = _names([f"{key} ({text})" if key else text for text, key in texts])
+    return Finding("documents", Level.FAULT, f"Documents are not whole: {names}.", _restore(database.path))
+
+
 def check_digests(database: Database) -> Finding:
     """Whether each scope's stored digest is that of what lives in it (invariant 13)."""
     stored = read_stored_digests(database.connection)
@@ -274,6 +296,7 @@ CHECKS: Final[Mapping[str, Callable[[Database], Finding]]] = {
     "quarantine": check_quarantine,
     "versions": check_versions,
     "numbers": check_numbers,
+    "documents": check_documents,
     "digests": check_digests,
 }
 """By name, in the order in which they are made; each reads the database."""

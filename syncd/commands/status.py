@@ -138,6 +138,7 @@ def _picture(status: _Status, now_ms: int) -> list[RenderableType]:
         "changes": f"{counts.changes:,} settled, {counts.rejected:,} of them rejected, "
         f"the last {age_text(counts.last_change_at_ms, now_ms)}",
         "conflicts": _conflicts(counts.open_conflicts, f" --database {status.database}"),
+        "documents": _documents(counts),
         "quarantine": _quarantine(status),
         "replicas": f"{counts.replicas:,}",
     }
@@ -154,6 +155,15 @@ def _conflicts(open_ones: int | None, where: str) -> str:
     if open_ones is None:
         return "not known"
     return f"{open_ones:,} open: syncd conflicts list{where}" if open_ones else "none is open"
+
+
+def _documents(counts: Counts) -> str:
+    if not counts.documents:
+        return "none"
+    return (
+        f"{counts.documents:,}, {size_text(counts.document_snapshot_bytes)} of snapshots and "
+        f"{counted(counts.document_updates, 'update')} beside them, {size_text(counts.document_update_bytes)}"
+    )
 
 
 def _quarantine(status: _Status) -> str:

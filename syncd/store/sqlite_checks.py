@@ -9,16 +9,20 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
+from syncd.store.protocol import DocumentKey
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S
 from syncd.store.sqlite_errors import translated_errors
 
 __all__ = [
+    "DocumentFault",
     "NumberFault",
     "VersionFault",
     "journal_mode",
     "quick_check",
+    "read_document_faults",
     "read_number_faults",
     "read_stored_digests",
     "read_version_faults",
@@ -47,6 +51,23 @@ class NumberFault:
     changes: int
 
 
+class DocumentFault(StrEnum):
+    """What may be wrong with a document, the worst first."""
+
+    MISSING = "missing"
+    """A field holds the marker of one, and there is none."""
+    GAP = "gap"
+    """Its newest update is not the one that it says, or one before is missing."""
+    SNAPSHOT = "snapshot"
+    """It says how far its snapshot reaches, and there is none, or the other way round."""
+    MARKER = "marker"
+    """Its resource is gone, or holds another marker: state and updates of one commit were parted."""
+    STRAY = "stray"
+    """There are updates or a snapshot, and no document to which they belong."""
+    COUNTS = "counts"
+    """It does not count what is left in its log as it is."""
+
+
 _VERSIONS = """
     WITH ledger AS (SELECT scope_no, max(version) AS told FROM changes GROUP BY scope_no),
     facts AS (
@@ -64,6 +85,43 @@ _NUMBERS = """
     )
     SELECT id, settled, first, last, changes FROM facts
     WHERE settled <> last OR (changes > 0 AND last - first + 1 <> changes) ORDER BY id LIMIT ?
+"""
+# A field with a marker, in what lives or in what a tombstone keeps. Bodies without one are passed over unread.
+_MARKERS = """
+    SELECT st.type, st.id, f.key AS field,
+           json_extract(f.value, '$.document.since') AS since, json_extract(f.value, '$.document.seq') AS seq
+    FROM (SELECT type, id, CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END AS body
+          FROM states WHERE instr(body, CAST('"document":{' AS BLOB))) AS st,
+         json_each(coalesce(json_extract(st.body, '$.fields'), json_extract(st.body, '$.kept.fields'), '{}')) AS f
+    WHERE f.type = 'object' AND json_type(f.value, '$.document.since') = 'integer'
+        AND json_type(f.value, '$.document.seq') = 'integer'
+"""
+_DOCUMENTS = f"""
+    WITH markers AS ({_MARKERS}),
+    facts AS (
+        SELECT d.no, d.type, d.id, d.field, d.since, d.seq, d.snapshot_seq, d.waiting, d.bytes,
+               count(u.no) AS rows, coalesce(sum(length(u.body)), 0) AS size,
+               coalesce(sum(u.seq > d.snapshot_seq), 0) AS above, max(coalesce(max(u.seq), 0), d.snapshot_seq) AS newest
+        FROM documents AS d LEFT JOIN document_updates AS u ON u.document_no = d.no GROUP BY d.no
+    )
+    SELECT 'missing', m.type, m.id, m.field FROM markers AS m
+    WHERE NOT EXISTS (SELECT 1 FROM documents AS d WHERE d.type = m.type AND d.id = m.id AND d.field = m.field)
+    UNION ALL
+    SELECT 'gap', type, id, field FROM facts WHERE newest <> seq OR above <> seq - snapshot_seq
+    UNION ALL
+    SELECT 'snapshot', type, id, field FROM facts AS f
+    WHERE (snapshot_seq > 0) <> EXISTS (SELECT 1 FROM document_snapshots AS s WHERE s.document_no = f.no)
+    UNION ALL
+    SELECT 'marker', f.type, f.id, f.field FROM facts AS f LEFT JOIN markers AS m USING (type, id, field)
+    WHERE m.since IS NOT f.since OR m.seq IS NOT f.seq
+    UNION ALL
+    SELECT DISTINCT 'stray', '', '', '' FROM (
+        SELECT document_no FROM document_updates UNION SELECT document_no FROM document_snapshots
+        EXCEPT SELECT no FROM documents
+    )
+    UNION ALL
+    SELECT 'counts', type, id, field FROM facts WHERE waiting <> rows OR bytes <> size
+    LIMIT ?
 """
 
 
@@ -86,6 +144,16 @@ def read_version_faults(connection: sqlite3.Connection, limit: int = 10) -> Sequ
 def read_number_faults(connection: sqlite3.Connection, limit: int = 10) -> Sequence[NumberFault]:
     """Replicas whose settled number is not that of their last change, or whose ledger has gaps (law 3)."""
     return [NumberFault(*row) for row in connection.execute(_NUMBERS, (limit,))]
+
+
+def read_document_faults(
+    connection: sqlite3.Connection, limit: int = 10
+) -> Sequence[tuple[DocumentFault, DocumentKey]]:
+    """Documents that are not what their rows and the marker in their resource's state say.
+
+    The key is empty where it is not known.
+    """
+    return [(DocumentFault(row[0]), DocumentKey(*row[1:])) for row in connection.execute(_DOCUMENTS, (limit,))]
 
 
 def read_stored_digests(connection: sqlite3.Connection) -> Mapping[str, bytes]:

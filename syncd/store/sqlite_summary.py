@@ -25,6 +25,7 @@ __all__ = [
 class Counts:
     """`resources`: that live. `rejected`: of `changes`; `quarantined`: of those, that nobody has dealt with yet, with
     the bytes that were sent; `exported`: that the quarantine had no room for. `open_conflicts`: that wait for a person.
+    `documents`: with so many updates that no snapshot holds yet, of so many bytes, and so many bytes of snapshots.
     `last_change_at_ms`: 0 for none.
     """
 
@@ -38,6 +39,10 @@ class Counts:
     quarantined_bytes: int
     exported: int
     open_conflicts: int
+    documents: int
+    document_updates: int
+    document_update_bytes: int
+    document_snapshot_bytes: int
     incarnations: int
     incarnation: str
     incarnation_since_ms: int
@@ -95,6 +100,10 @@ _COUNTS = """
         (SELECT count(*) FROM changes WHERE kind = 'rejected' AND dealt = 'exported'),
         (SELECT count(*) FROM states WHERE type = 'conflict' AND NOT deleted
             AND json_extract(CAST(body AS TEXT), '$.fields.status') = 'open'),
+        (SELECT count(*) FROM documents),
+        (SELECT coalesce(sum(waiting), 0) FROM documents),
+        (SELECT coalesce(sum(bytes), 0) FROM documents),
+        (SELECT coalesce(sum(length(body)), 0) FROM document_snapshots),
         (SELECT count(*) FROM incarnations),
         coalesce((SELECT id FROM incarnations ORDER BY no DESC LIMIT 1), ''),
         coalesce((SELECT started_at_ms FROM incarnations ORDER BY no DESC LIMIT 1), 0),

@@ -7,16 +7,24 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
 
+from conflict_rules import Stamp, State
+from conflict_rules.crdt import Marker
+from conflict_rules.state import Mark, Origin
+from syncd.engine.workspace import encode_body
+from syncd.store.protocol import Commit, DocumentKey, Squashed, StateRow
+from syncd.store.sqlite import SqliteStore
 from tests.commands.conftest import Run
+from tests.conformance.rows import update_row
 from tests.support.served import Served
 from tests.support.server import ServerProcess
 
-__all__ = ["export_of", "note", "pull", "push", "seed", "syncd", "write_export"]
+__all__ = ["export_of", "note", "plant_documents", "pull", "push", "seed", "syncd", "write_export"]
 
 Line = Mapping[str, Any]
 
@@ -87,3 +95,30 @@ async def syncd(*arguments: object, cwd: Path) -> AsyncIterator[asyncio.subproce
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def plant_documents(database: Path) -> None:
+    """A document that lives, squashed to 3 of its 5 updates while the first waits, and one that a tombstone keeps.
+
+    In scope:0 of a database at rest, above whatever is there; its digest does not know of them.
+    """
+    mark = Mark(21, Stamp(1, 0, "r"))
+    living = State("scope:0", "note", "plan", 21, {"n": 1, "body": Marker(21, 5).value()}, {}, Origin("r", 1))
+    living = replace(living, marks=dict.fromkeys(living.fields, mark))
+    kept = replace(living, id="kept", version=22, fields={"body": Marker(21, 1).value()}, marks={"body": mark})
+    states = [living, replace(kept, deleted=Mark(22, mark.stamp))]
+    plan, gone = (DocumentKey("note", name, "body") for name in ("plan", "kept"))
+    store = await SqliteStore.open(database)
+    async with store.transaction(replicas=["r"], scopes=["scope:0"]) as transaction:
+        await transaction.commit(
+            Commit(
+                [
+                    StateRow(each.scope, each.type, each.id, each.version, each.deleted is not None, encode_body(each))
+                    for each in states
+                ],
+                {"scope:0": 22},
+                updates=[update_row(plan, 21, seq) for seq in range(1, 6)] + [update_row(gone, 21, 1)],
+                squashed=[Squashed(plan, 21, b"to 3", 3, keep=[1])],
+            )
+        )
+    await store.close()

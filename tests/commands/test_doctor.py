@@ -15,7 +15,7 @@ import pytest
 from syncd.commands import checks
 from syncd.store.migrate import REVISIONS
 from tests.commands.conftest import Done, Run
-from tests.commands.make import create, export_of, note, push, seed, write_export
+from tests.commands.make import create, export_of, note, plant_documents, push, seed, write_export
 from tests.support.server import running_server
 
 DATABASE = Path("club.db")
@@ -95,6 +95,36 @@ def test_a_gap_is_named(run: Run, statement: str, check: str, names: str) -> Non
     alter(statement)
     finding = the_only(examine(run), "fault")
     assert finding["check"] == check
+    assert names in finding["message"]
+    assert "syncd restore" in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        (
+            "DELETE FROM documents WHERE field = 'body'",
+            "kept body (it is gone), updates or a snapshot without a document.",
+        ),
+        ("DELETE FROM document_updates WHERE seq = 5", "note plan body (updates are missing)"),
+        ("DELETE FROM document_updates WHERE seq = 4", "note plan body (updates are missing)"),
+        ("UPDATE documents SET seq = 6 WHERE id = 'plan'", "note plan body (updates are missing)"),
+        ("DELETE FROM document_snapshots", "note plan body (its snapshot is missing"),
+        ("UPDATE documents SET snapshot_seq = 0 WHERE id = 'plan'", "note plan body (updates are missing), note plan"),
+        ("UPDATE documents SET since = 20 WHERE id = 'kept'", "note kept body (its resource is gone, or says"),
+        ("UPDATE documents SET id = 'other' WHERE id = 'kept'", "note kept body (it is gone), note other body (its"),
+        ("INSERT INTO document_snapshots VALUES (99, x'00')", "not whole: updates or a snapshot without a document."),
+        ("UPDATE documents SET waiting = 9 WHERE id = 'kept'", "note kept body (its log has more or less"),
+        ("UPDATE document_updates SET body = x'' WHERE seq = 1", "(its log has more or less"),
+    ],
+)
+def test_documents_that_are_not_whole_are_named(run: Run, statement: str, names: str) -> None:
+    asyncio.run(plant_documents(DATABASE))
+    assert examine(run, "--repair").code == 0, "the digests did not know of what was planted"
+    assert found(examine(run)) == {}
+    alter(statement)
+    finding = the_only(examine(run), "fault")
+    assert finding["check"] == "documents"
     assert names in finding["message"]
     assert "syncd restore" in finding["fix"]
 

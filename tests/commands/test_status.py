@@ -10,7 +10,7 @@ import pytest
 
 from syncd import __version__
 from tests.commands.conftest import Run
-from tests.commands.make import create, note, push, seed, write_export
+from tests.commands.make import create, note, plant_documents, push, seed, write_export
 from tests.support.server import running_server
 
 
@@ -48,6 +48,20 @@ def test_for_people_it_is_a_page_with_the_largest_and_the_latest(run: Run) -> No
     assert "2 h ahead" in done.out
     everything = run("status", "--database", "club.db", "--top", 0)
     assert all(f"scope:{i:02}" in everything.out for i in range(12))
+
+
+def test_documents_are_counted_and_what_waits_to_be_squashed(run: Run) -> None:
+    seed(run, Path("club.db"), note("a", "scope:0", n=1))
+    assert "documents    none" in run("status", "--database", "club.db").out
+    asyncio.run(plant_documents(Path("club.db")))
+    counts = run("status", "--database", "club.db", "--json").last["counts"]
+    assert {name: value for name, value in counts.items() if name.startswith("document")} == {
+        "documents": 2,
+        "document_updates": 4,
+        "document_update_bytes": 16,
+        "document_snapshot_bytes": 4,
+    }
+    assert "2, 4 B of snapshots and 4 updates beside them, 16 B" in run("status", "--database", "club.db").out
 
 
 def test_reasons_of_rejected_changes_are_read_as_a_sentence(run: Run) -> None:

@@ -120,8 +120,12 @@ async def play(house: House, commits: list[tuple[list[tuple[str, int, int, int]]
     for steps, end in commits:
         commit, after = planned(house, model, keys, steps)
         if end == "fail":
-            # The last of its rows does not follow.
-            gap = update_row(DocumentKey("gap", f"n{house.histories}", "f0"), 1, 2)
+            # The last of its rows does not follow: on a document that it leaves alone, or on none.
+            touched = {*commit.dropped, *(row.key for row in commit.updates)}
+            nowhere = DocumentKey("gap", f"n{house.histories}", "f0")
+            untouched = next((key for key in model if key not in touched), nowhere)
+            life = model.get(untouched, Life(1))
+            gap = update_row(untouched, life.since, life.seq + 2)
             with pytest.raises(StoreError):
                 await finish(house.store, replace(commit, updates=[*commit.updates, gap]))
         elif end == "leave":
