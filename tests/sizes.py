@@ -24,7 +24,9 @@ class Sizes:
     recorded matches the demo plays. `offline_changes`: how long the queue is that drains through interruptions.
     `bootstrap_resources`: how many a replica brings whose bootstrap is cut off three times. `replica_histories`: how
     many two to eight replicas play beside the reference model. `mutants`: how many broken rules the tests must notice,
-    None for all; `mutant_histories`: how many of those histories each has to get through.
+    None for all; `mutant_histories`: how many of those histories each has to get through. `trace_shuffles`: in how many
+    orders of either kind the updates of each recorded text arrive (a second each). `random_documents`: how many of the
+    984 random documents pycrdt makes of their updates.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Sizes:
     replica_histories: int = 100
     mutants: int | None = 8
     mutant_histories: int = 100
+    trace_shuffles: int = 1
+    random_documents: int = 100
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -53,6 +57,8 @@ FULL: Final = Sizes(
     bootstrap_resources=100_000,
     replica_histories=10_000,
     mutants=None,
+    trace_shuffles=20,
+    random_documents=984,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
