@@ -36,6 +36,7 @@ from client_sdk.field_edits import Add, Increment, Remove, SetEdit
 from client_sdk.handles import ChangeHandle
 from client_sdk.observers import CollectionChange
 from client_sdk.outbox_file import Imported
+from client_sdk.presence import DocumentCursor, DocumentPlace, Editing, Presence, Present, read_editing
 from client_sdk.progress import Phase, Progress
 from client_sdk.status import Status
 from client_sdk.sync_state import SyncState
@@ -52,6 +53,9 @@ __all__ = [
     "Conflicts",
     "Denied",
     "DictCollection",
+    "DocumentCursor",
+    "DocumentPlace",
+    "Editing",
     "FileInUse",
     "FileTooNew",
     "FileUnusable",
@@ -62,6 +66,8 @@ __all__ = [
     "NotHere",
     "OtherVersion",
     "Phase",
+    "Presence",
+    "Present",
     "Progress",
     "Refused",
     "Remove",
@@ -78,4 +84,5 @@ __all__ = [
     "UpgradeRequired",
     "Watch",
     "WatchDelta",
+    "read_editing",
 ]

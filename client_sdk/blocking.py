@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from client_sdk import client as asynchronous
-from client_sdk import collections, conflicts, handles, watch
+from client_sdk import collections, conflicts, handles, presence, watch
 from client_sdk.portal import Calls, Facade, Portal, Reads, Waits
 from client_sdk.watch import WatchDelta
 from syncd.app import Resource
 
-__all__ = ["ChangeHandle", "Client", "Collection", "Conflicts", "DictCollection", "Watch"]
+__all__ = ["ChangeHandle", "Client", "Collection", "Conflicts", "DictCollection", "Presence", "Watch"]
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Resource)
@@ -121,6 +121,17 @@ class Conflicts(Facade):
     on_change = Calls(conflicts.Conflicts.on_change)
 
 
+class Presence(Facade):
+    """Who else is here in a scope; see `client_sdk.Presence`."""
+
+    said = Reads(presence.Presence.said)
+    present = Reads(presence.Presence.present)
+    set = Calls(presence.Presence.set)
+    update = Calls(presence.Presence.update)
+    leave = Calls(presence.Presence.leave)
+    on_change = Calls(presence.Presence.on_change)
+
+
 def _same_arguments(
     constructor: Callable[Concatenate[Any, P], None],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Client, P], None]]:
@@ -185,6 +196,10 @@ class Client(Facade):
     def change(self, n: int, replica_id: str | None = None) -> ChangeHandle:
         """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
         return ChangeHandle(self._portal, self._portal.wait(lambda: self._inner.change(n, replica_id)))
+
+    def presence(self, scope: str) -> Presence:
+        """Who else is here in a scope that is followed, and what this replica says of itself there; never stored."""
+        return Presence(self._portal, self._portal.call(lambda: self._inner.presence(scope)))
 
     @property
     def conflicts(self) -> Conflicts:

@@ -27,6 +27,7 @@ from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
 from client_sdk.outbox_file import Imported, export_outbox, import_outbox
 from client_sdk.past import Past
+from client_sdk.presence import Presence, Presences
 from client_sdk.progress import Progress, ProgressCallbacks
 from client_sdk.pulse import Pulse
 from client_sdk.rejections import RejectionCallback, RejectionCallbacks
@@ -98,6 +99,7 @@ class Client:
         self._pulse = Pulse()
         self._outcomes = Outcomes()
         self._watchers = Watchers()
+        self._presences = Presences(self._followed)
         self._progress = ProgressCallbacks()
         self._rejections = RejectionCallbacks()
         self._group: ContextVar[GroupDraft | None] = ContextVar("group", default=None)
@@ -133,6 +135,7 @@ class Client:
                 self._dice,
                 self._pulse,
                 self._progress.tell,
+                self._presences,
             )
             self._loop.start()
         return self
@@ -150,6 +153,7 @@ class Client:
             await self._transport.close()
         self._outcomes.close()
         self._watchers.close()
+        self._presences.close()
         if self._replica is not None:
             await self._replica.close()
         self._pulse.beat()
@@ -284,6 +288,7 @@ class Client:
     async def unfollow(self, scope: str) -> None:
         """Stop, and drop what is here of it; raises `Unfit` while changes in it have no outcome."""
         await self._opened().unfollow(scope)
+        self._presences.unfollowed(scope)
 
     async def synced(self, timeout_s: float | None = None) -> None:
         """Return once everything made here until now is settled, and every followed scope was caught up after that.
@@ -318,6 +323,15 @@ class Client:
         """What changes in the view of a scope through the network, from now until the client closes."""
         self._opened()
         return self._watchers.watch(scope)
+
+    def presence(self, scope: str) -> Presence:
+        """Who else is here in a scope that is followed, and what this replica says of itself there; never stored.
+
+        The same object each time. Raises `NotHere` if the scope is not followed.
+        """
+        if scope not in self._opened().followed():
+            raise NotHere(f"the scope {scope!r} is not followed here")
+        return self._presences.of(scope)
 
     async def change(self, n: int, replica_id: str | None = None) -> ChangeHandle:
         """A change by its number, also one made before a restart; raises `NotHere` if it is no longer kept."""
@@ -400,6 +414,9 @@ class Client:
 
     def _handle(self, draft: Draft) -> ChangeHandle:
         return ChangeHandle(self._opened(), self._outcomes, draft)
+
+    def _followed(self) -> Collection[str]:
+        return () if self._replica is None else self._replica.followed()
 
     def _opened(self) -> Replica:
         if self._replica is None:

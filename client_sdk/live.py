@@ -14,6 +14,7 @@ from client_sdk.errors import TransportError
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.messages import decode_delta, decode_standings
+from client_sdk.presence import Presences
 from client_sdk.pull import Pull
 from client_sdk.pulse import Pulse
 from client_sdk.replica import Replica
@@ -35,6 +36,7 @@ class Live:
         transport: Transport,
         feed: Feed,
         pull: Pull,
+        presences: Presences,
         pulse: Pulse,
         on_reached: Callable[[], None],
         on_progress: Callable[[], None],
@@ -44,6 +46,7 @@ class Live:
         self._transport = transport
         self._feed = feed
         self._pull = pull
+        self._presences = presences
         self._pulse = pulse
         self._on_reached = on_reached
         self._on_progress = on_progress
@@ -61,7 +64,12 @@ class Live:
             self.connected = True
             self._on_reached()
             # Subscribed first and pulled then: what falls between the two comes twice, and once too few is worse.
-            asking = asyncio.create_task(self._ask(socket), name="live-subscribe")
+            beside = [
+                asyncio.create_task(self._ask(socket), name="live-subscribe"),
+                asyncio.create_task(
+                    self._presences.keep_saying(socket, self._transport.limits, self._watching), name="live-presence"
+                ),
+            ]
             try:
                 while True:
                     await self._take(socket, await socket.receive())
@@ -70,9 +78,11 @@ class Live:
                 self._asked.clear()
                 self._watching.clear()
                 self._feed.forget()
-                asking.cancel()
+                self._presences.lost()
+                for task in beside:
+                    task.cancel()
                 # Not awaited itself: its cancellation could not be told from this task's own, which must not get lost.
-                await asyncio.wait([asking])
+                await asyncio.wait(beside)
                 self._on_progress()
 
     async def _ask(self, socket: LiveSocket) -> None:
@@ -87,6 +97,7 @@ class Live:
                     await socket.subscribe(cursors)
                 if superfluous := self._superfluous():
                     self._watching.difference_update(superfluous)
+                    self._presences.forget(superfluous)
                     for scope in superfluous:
                         self._asked.pop(scope, None)
                     await socket.send({"type": "unsubscribe", "scopes": superfluous})
@@ -109,12 +120,15 @@ class Live:
                     if scope not in self._asked:
                         continue
                     self._watching.add(scope)
+                    self._presences.begin([scope])
                     if cursor is None or not await self._intake.adopt_cursor(scope, self._asked[scope], cursor):
                         self._pull.want([scope])
                     else:
                         # Up to date; a pull still says what became of changes whose answer was lost (law 4).
                         self._pull.check([scope])
                 self._on_progress()
+            case "presence" | "present":
+                self._presences.take(message)
             case "pull":
                 scopes = message.get("scopes")
                 self._pull.want(

@@ -39,11 +39,14 @@ _UNREADABLE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server takes; advertised in every reply, these until the first."""
+    """What the server takes; advertised in every reply, these until the first. `presence_ms`: 0 if it has none."""
 
     max_changes: int = 1000
     max_body_bytes: int = 1_048_576
     max_scopes: int = 200
+    max_presence_bytes: int = 1024
+    max_presence_per_s: int = 10
+    presence_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from client_sdk.errors import Busy, Closed, Denied, OtherVersion, SyncError, Tra
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
 from client_sdk.live import Live
+from client_sdk.presence import Presences
 from client_sdk.progress import Progress, Reports
 from client_sdk.pull import Pull
 from client_sdk.pulse import Pulse
@@ -48,6 +49,7 @@ class SyncLoop:
         dice: random.Random,
         pulse: Pulse,
         on_progress: Callable[[Progress], None],
+        presences: Presences,
     ) -> None:
         self._replica = replica
         self._transport = transport
@@ -68,7 +70,9 @@ class SyncLoop:
             lambda: self._live.watches_all(),
             reports,
         )
-        self._live = Live(replica, intake, transport, self._feed, self._pull, pulse, self._live_reached, self._judge)
+        self._live = Live(
+            replica, intake, transport, self._feed, self._pull, presences, pulse, self._live_reached, self._judge
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: dict[str, SyncError] = {}
         self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import queue
 import random
 import subprocess
 import sys
@@ -149,6 +150,21 @@ def test_what_is_put_reaches_another_and_is_watched_there(url: str, tmp_path: Pa
         assert (delta.scope, delta.states[0].fields["minute"]) == ("match:9f", 3)
         assert there.collection(Goal).get(handle.id) is not None
         assert here.change(handle.n).outcome() == handle.outcome()
+
+
+def test_who_is_here_is_said_and_heard(url: str, tmp_path: Path) -> None:
+    with open_client(url, tmp_path / "phone.db") as phone, open_client(url, tmp_path / "tablet.db") as tablet:
+        heard: queue.Queue[client_sdk.Present] = queue.Queue()
+        forget = tablet.presence("main").on_change(heard.put)
+        phone.presence("main").set({"name": "Asha"})
+        phone.presence("main").update(minute=3)
+        while (present := heard.get(timeout=10)).others != {phone.replica_id: {"name": "Asha", "minute": 3}}:
+            pass
+        assert tablet.presence("main").present == present
+        phone.presence("main").leave()
+        assert heard.get(timeout=10) == client_sdk.Present()
+        assert phone.presence("main").said is None
+        forget()
 
 
 def test_a_refusal_is_kept_until_it_is_dismissed(url: str, tmp_path: Path) -> None:
