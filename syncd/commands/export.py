@@ -16,7 +16,7 @@ from syncd.commands.export_format import encode_end, encode_header, encode_resou
 from syncd.commands.figures import counted, time_text
 from syncd.commands.output import Output, Progress
 from syncd.errors import CommandError
-from syncd.store.sqlite_export import count_states, iterate_scope, scope_names
+from syncd.store.sqlite_export import count_states, documents_of, iterate_scope, scope_names
 from syncd.store.sqlite_readonly import Moment, one_moment
 
 __all__ = ["export_database", "opened", "target_name"]
@@ -56,7 +56,7 @@ def _write(
             progress(seen, total)
             if row.deleted and not deleted:
                 continue
-            file.write(encode_resource(row))
+            file.write(encode_resource(row, documents_of(connection, row)))
             if row.deleted:
                 gone += 1
             else:

@@ -3,24 +3,30 @@
 {"syncd_export":1,"syncd":"0.1.0","exported_at":"2026-11-03T17:04:09Z"}
 {"scope":"match:9f","type":"event","id":"0193-a","version":2,"fields":{"kind":"goal","minute":48}}
 {"scope":"match:9f","type":"event","id":"0193-b","version":3,"deleted":true}
+{"scope":"match:9f","type":"report","id":"0193-c","version":9,"fields":{"title":"Derby"},
+ "documents":{"text":{"since":4,"seq":7,"updates":["AAEC…","AwQF…"]}}}                          (one line)
 {"end":true,"scopes":1,"resources":1,"deleted":1}
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from conflict_rules.values import Fields, InvalidValue, RepeatedKeys, clean_fields, valid_id, valid_scope, valid_type
 from syncd.api.codec import decode_json
 from syncd.errors import InvalidMessage
-from syncd.store.protocol import StateRow
+from syncd.store.protocol import StateRow, StoredDocument
 
 __all__ = [
     "EXPORT_VERSION",
     "BadLine",
+    "DocumentPart",
     "EndLine",
     "ResourceLine",
     "encode_end",
@@ -31,9 +37,10 @@ __all__ = [
 ]
 
 EXPORT_VERSION: Final = 1
-"""1 (2026-11): the newest state of each resource, with its fields as a whole."""
+"""1 (2026-11): the newest state of each resource, with its fields as a whole, and its documents."""
 
-_RESOURCE_KEYS: Final = frozenset({"scope", "type", "id", "version", "fields", "deleted"})
+_RESOURCE_KEYS: Final = frozenset({"scope", "type", "id", "version", "fields", "documents", "deleted"})
+_DOCUMENT_KEYS: Final = frozenset({"since", "seq", "updates"})
 
 
 class BadLine(ValueError):
@@ -45,13 +52,26 @@ class BadLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentPart:
+    """A document of a resource. `updates`: Yjs updates in base64, in order, the oldest of which may be a snapshot.
+
+    `since`, `seq`: how far it was where it comes from; whoever has the same is the very same database.
+    """
+
+    since: int
+    seq: int
+    updates: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceLine:
-    """One resource. `fields` is None for one that was deleted."""
+    """One resource. `fields` is None for one that was deleted; `documents` are none of the fields."""
 
     scope: str
     type: str
     id: str
     fields: Fields | None
+    documents: Mapping[str, DocumentPart] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +86,14 @@ def encode_header(**facts: object) -> bytes:
     return _line({"syncd_export": EXPORT_VERSION, **facts})
 
 
-def encode_resource(row: StateRow) -> bytes:
-    """The line of one stored state."""
+def encode_resource(row: StateRow, documents: Mapping[str, StoredDocument] = MappingProxyType({})) -> bytes:
+    """The line of one stored state, with what is stored beside it of its documents."""
     head = {"scope": row.scope, "type": row.type, "id": row.id, "version": row.version}
-    return _line({**head, "deleted": True} if row.deleted else {**head, "fields": json.loads(row.body)["fields"]})
+    if row.deleted:
+        return _line({**head, "deleted": True})
+    fields = {name: value for name, value in json.loads(row.body)["fields"].items() if name not in documents}
+    beside = {name: _encode_document(document) for name, document in documents.items()}
+    return _line({**head, "fields": fields, **({"documents": beside} if beside else {})})
 
 
 def encode_end(*, scopes: int, resources: int, deleted: int) -> bytes:
@@ -104,7 +128,9 @@ def read_line(line: bytes) -> ResourceLine | EndLine:
         raise BadLine("invalid_type", "type: lower-case letters, digits and underscores, a letter first, at most 64")
     if not valid_id(resource_id):
         raise BadLine("invalid_id", "id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
-    return ResourceLine(str(scope), str(type_name), str(resource_id), _fields(value))
+    fields = _fields(value)
+    documents = _documents(value.get("documents", {}), fields)
+    return ResourceLine(str(scope), str(type_name), str(resource_id), fields, documents)
 
 
 def _fields(value: Mapping[str, object]) -> Fields | None:
@@ -117,6 +143,53 @@ def _fields(value: Mapping[str, object]) -> Fields | None:
         return clean_fields(fields)
     except InvalidValue as invalid:
         raise BadLine(invalid.code, str(invalid)) from None
+
+
+def _encode_document(document: StoredDocument) -> dict[str, object]:
+    snapshot = [document.snapshot] if document.snapshot_seq else []
+    updates = [*snapshot, *(update for _, update in document.updates)]
+    texts = [base64.b64encode(update).decode() for update in updates]
+    return {"since": document.since, "seq": document.seq, "updates": texts}
+
+
+def _documents(value: object, fields: Fields | None) -> dict[str, DocumentPart]:
+    if not isinstance(value, Mapping) or (value and fields is None):
+        raise BadLine("invalid_fields", "documents: an object, on a line with fields")
+    try:
+        clean_fields(value if isinstance(value, RepeatedKeys) else dict.fromkeys(value))
+    except InvalidValue as invalid:
+        raise BadLine(invalid.code, str(invalid)) from None
+    documents = {name: _document(name, part) for name, part in value.items()}
+    for name in documents.keys() & (fields or {}).keys():
+        raise BadLine("invalid_fields", f"{name[:80]!r} is either a field or a document")
+    return documents
+
+
+def _document(name: str, part: object) -> DocumentPart:
+    if isinstance(part, Mapping) and not isinstance(part, RepeatedKeys) and part.keys() == _DOCUMENT_KEYS:
+        since, seq, updates = part["since"], part["seq"], part["updates"]
+        if (
+            _is_count(since)
+            and _is_count(seq)
+            and isinstance(updates, list)
+            and updates
+            and all(map(_is_update, updates))
+        ):
+            return DocumentPart(since, seq, updates)
+    raise BadLine(
+        "invalid_fields", f'documents.{name[:80]}: {{"since": 4, "seq": 7, "updates": […]}}, one or more in base64'
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_update(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _object(line: bytes) -> Mapping[str, object]:

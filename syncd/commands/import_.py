@@ -1,7 +1,8 @@
 """`syncd import`: the resources of an export into a server, through push, as an ordinary replica.
 
 What is there already as the line says is left alone, so that the same file twice changes nothing. A line that cannot
-be imported is reported with its number, and the rest goes on.
+be imported is reported with its number, and the rest goes on. The updates of a document are merged into what is there:
+whether it has them is known only where they come from, and to merge them once more does no harm.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import sys
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
 from conflict_rules import Op, Outcome
+from conflict_rules.crdt import Marker, marker_of
 from conflict_rules.values import Fields, JsonValue, same_value
 from syncd.commands.export_format import BadLine, ResourceLine, read_header, read_line
 from syncd.commands.figures import counted
@@ -43,13 +45,14 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
-    """The change that a line asks for."""
+    """A change that a line asks for. `part`: not the first of its line, but more of a document."""
 
     line: int
     resource: ResourceLine
     op: Op
     base: int = 0
     fields: Fields | None = None
+    part: bool = False
 
 
 async def import_file(file: Path | None, peer: Peer, output: Output) -> int:
@@ -75,6 +78,7 @@ class _Import:
         self._waiting_bytes = 0
         self._counts: Counter[str] = Counter()
         self._lines = 0
+        self._refused_line = 0
         self._ended = False
 
     async def read(self, source: IO[bytes], size: int, progress: Progress) -> None:
@@ -132,21 +136,26 @@ class _Import:
             # The same resource once more: what it is compared with must be settled first.
             await self._flush()
         known = (await self._scope(resource.scope)).get(key)
-        intent = _intent(number, resource, known, whole=self._peer.whole_record(resource.type))
-        if intent is None:
+        changes = [
+            (intent, change, len(json.dumps(change, ensure_ascii=False).encode()))
+            for intent in _intents(number, resource, known, whole=self._peer.whole_record(resource.type))
+            for change in [_encode(intent)]
+        ]
+        if not changes:
             self._counts["unchanged"] += 1
             return
-        change = _encode(intent)
-        size = len(json.dumps(change, ensure_ascii=False).encode())
-        if size + _ENVELOPE_BYTES > self._peer.max_bytes:
-            raise BadLine("too_large", f"the server takes {self._peer.max_bytes:,} bytes at most, and this is {size:,}")
-        if self._waiting_bytes + size + _ENVELOPE_BYTES > self._peer.max_bytes:
-            await self._flush()
-        self._waiting.append((intent, change))
-        self._waiting_keys.add(key)
-        self._waiting_bytes += size
-        if len(self._waiting) >= min(_MOST_CHANGES, self._peer.max_changes):
-            await self._flush()
+        largest = max(size for _, _, size in changes)
+        if largest + _ENVELOPE_BYTES > self._peer.max_bytes:
+            message = f"the server takes {self._peer.max_bytes:,} bytes at most, and this is {largest:,}"
+            raise BadLine("too_large", message)
+        for intent, change, size in changes:
+            if self._waiting_bytes + size + _ENVELOPE_BYTES > self._peer.max_bytes:
+                await self._flush()
+            self._waiting.append((intent, change))
+            self._waiting_keys.add(key)
+            self._waiting_bytes += size
+            if len(self._waiting) >= min(_MOST_CHANGES, self._peer.max_changes):
+                await self._flush()
 
     async def _scope(self, name: str) -> dict[tuple[str, str], _Known]:
         """What the server has in a scope, asked for once."""
@@ -176,7 +185,11 @@ class _Import:
 
     def _settle(self, intent: _Intent, outcome: Outcome) -> None:
         if not outcome.kind.took_effect:
-            self._refuse(intent.line, outcome.code or outcome.kind.value, outcome.message or outcome.kind.value)
+            if self._refused_line != intent.line:
+                self._refuse(intent.line, outcome.code or outcome.kind.value, outcome.message or outcome.kind.value)
+            self._refused_line = intent.line
+            return
+        if intent.part:
             return
         self._counts[f"{intent.op.value}d"] += 1
         resource = intent.resource
@@ -184,6 +197,9 @@ class _Import:
         if scope is not None:
             before = scope.get((resource.type, resource.id))
             fields = intent.fields
+            if fields is not None:
+                # How far a document is now, nobody has said; it is asked only once.
+                fields = {name: value for name, value in fields.items() if name not in resource.documents}
             if fields is not None and before is not None and before.fields is not None:
                 fields = {**before.fields, **fields}
             scope[resource.type, resource.id] = _Known(outcome.version, fields)
@@ -194,8 +210,29 @@ class _Import:
         self._output.note(f"line {line}: {message}")
 
 
+def _intents(number: int, line: ResourceLine, known: _Known | None, *, whole: bool) -> list[_Intent]:
+    """What is to be done for a line, nothing if the server has it so already: a change of the resource that brings the
+    oldest part of each document, and one for each further part.
+    """
+    here = {} if known is None or known.fields is None else known.fields
+    documents = {
+        name: [{"update": update} for update in document.updates]
+        for name, document in line.documents.items()
+        if marker_of(here.get(name)) != Marker(document.since, document.seq)
+    }
+    first = _intent(number, line, known, whole=whole)
+    opening: Fields = {name: parts[0] for name, parts in documents.items()}
+    intents: list[_Intent] = []
+    if first is not None:
+        intents = [replace(first, fields={**first.fields, **opening} if first.fields is not None else None)]
+    elif opening:
+        intents = [_Intent(number, line, Op.UPDATE, known.version if known else 0, opening)]
+    further = [(name, part) for name, parts in documents.items() for part in parts[1:]]
+    return intents + [_Intent(number, line, Op.UPDATE, fields={name: part}, part=True) for name, part in further]
+
+
 def _intent(number: int, line: ResourceLine, known: _Known | None, *, whole: bool) -> _Intent | None:
-    """What is to be done for a line; None if the server has it so already. `whole`: an update carries every field."""
+    """What is to be done about the fields; None if the server has them so already. `whole`: an update carries all."""
     if line.fields is None:
         # What never was here needs no tombstone.
         gone = known is None or known.fields is None
@@ -208,8 +245,10 @@ def _intent(number: int, line: ResourceLine, known: _Known | None, *, whole: boo
     other = {
         name: value for name, value in line.fields.items() if name not in there or not same_value(there[name], value)
     }
+    # A document is no value that could be brought again.
+    rest = {name: value for name, value in there.items() if marker_of(value) is None} if whole else {}
     # No more than what differs, so that it stands in the way of nobody who is changing the rest just now.
-    return _Intent(number, line, Op.UPDATE, known.version, {**there, **other} if whole else other) if other else None
+    return _Intent(number, line, Op.UPDATE, known.version, {**rest, **other}) if other else None
 
 
 def _encode(intent: _Intent) -> dict[str, JsonValue]:

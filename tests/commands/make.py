@@ -97,26 +97,26 @@ async def syncd(*arguments: object, cwd: Path) -> AsyncIterator[asyncio.subproce
         await process.communicate()
 
 
-async def plant_documents(database: Path) -> None:
+async def plant_documents(database: Path, scope: str = "scope:0") -> None:
     """A document that lives, squashed to 3 of its 5 updates while the first waits, and one that a tombstone keeps.
 
-    In scope:0 of a database at rest, above whatever is there; its digest does not know of them.
+    In a scope of a database at rest, above whatever is there; its digest does not know of them.
     """
     mark = Mark(21, Stamp(1, 0, "r"))
-    living = State("scope:0", "note", "plan", 21, {"n": 1, "body": Marker(21, 5).value()}, {}, Origin("r", 1))
+    living = State(scope, "note", "plan", 21, {"n": 1, "body": Marker(21, 5).value()}, {}, Origin("r", 1))
     living = replace(living, marks=dict.fromkeys(living.fields, mark))
     kept = replace(living, id="kept", version=22, fields={"body": Marker(21, 1).value()}, marks={"body": mark})
     states = [living, replace(kept, deleted=Mark(22, mark.stamp))]
     plan, gone = (DocumentKey("note", name, "body") for name in ("plan", "kept"))
     store = await SqliteStore.open(database)
-    async with store.transaction(replicas=["r"], scopes=["scope:0"]) as transaction:
+    async with store.transaction(replicas=["r"], scopes=[scope]) as transaction:
         await transaction.commit(
             Commit(
                 [
                     StateRow(each.scope, each.type, each.id, each.version, each.deleted is not None, encode_body(each))
                     for each in states
                 ],
-                {"scope:0": 22},
+                {scope: 22},
                 updates=[update_row(plan, 21, seq) for seq in range(1, 6)] + [update_row(gone, 21, 1)],
                 squashed=[Squashed(plan, 21, b"to 3", 3, keep=[1])],
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Run
-from tests.commands.make import create, export_of, note, push, seed
+from tests.commands.make import create, export_of, note, plant_documents, push, seed
 from tests.support.server import running_server
 
 DATABASE = Path("club.db")
@@ -28,6 +30,15 @@ def test_lines_are_a_header_each_resource_scope_by_scope_and_an_end(run: Run) ->
         {"scope": "other", "type": "note", "id": "b", "version": 1, "fields": {"n": 1}},
     ]
     assert end == {"end": True, "scopes": 2, "resources": 3, "deleted": 0}
+
+
+def test_documents_come_as_updates_with_the_resource_that_they_are_of(run: Run) -> None:
+    asyncio.run(plant_documents(DATABASE, "main"))
+    found = {line["id"]: line for line in export_of(run, DATABASE, "main")}
+    updates = [b64encode(update).decode() for update in (b"to 3", b"21.1", b"21.4", b"21.5")]
+    document = {"since": 21, "seq": 5, "updates": updates}
+    assert found["plan"] == {**note("plan", n=1), "documents": {"body": document}}
+    assert "documents" not in found["a"]
 
 
 def test_scopes_can_be_chosen_and_one_that_is_not_there_is_said(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from syncd.commands.export_format import (
     read_header,
     read_line,
 )
-from syncd.store.protocol import StateRow
+from syncd.store.protocol import StateRow, StoredDocument
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
@@ -41,6 +42,61 @@ def test_whatever_a_field_may_hold_is_written_in_one_line_and_read_back(given_fi
     line = encode_resource(StateRow("match:9f", "event", "e-1", 7, False, body))
     assert line.count(b"\n") == 1
     assert read_line(line) == ResourceLine("match:9f", "event", "e-1", fields)
+
+
+DOCUMENTS = st.builds(
+    StoredDocument,
+    since=st.integers(1, 9),
+    seq=st.integers(1, 9),
+    snapshot=st.binary(min_size=1, max_size=9),
+    snapshot_seq=st.integers(0, 9),
+    updates=st.lists(st.tuples(st.integers(1, 9), st.binary(min_size=1, max_size=9)), min_size=1, max_size=3),
+)
+
+
+@given(st.dictionaries(NAMES, DOCUMENTS, max_size=3))
+def test_documents_are_written_as_updates_and_are_none_of_the_fields(documents: dict[str, StoredDocument]) -> None:
+    fields = {"a title": "Derby"} | {name: {"document": {"since": 1, "seq": 1}} for name in documents}
+    row = StateRow("s", "note", "x", 7, False, json.dumps({"fields": fields}).encode())
+    line = read_line(encode_resource(row, documents))
+    assert isinstance(line, ResourceLine)
+    assert line.fields == ({} if "a title" in documents else {"a title": "Derby"})
+    assert line.documents.keys() == documents.keys()
+    for name, document in documents.items():
+        snapshot = [document.snapshot] if document.snapshot_seq else []
+        part = line.documents[name]
+        assert (part.since, part.seq) == (document.since, document.seq)
+        assert [b64decode(text) for text in part.updates] == snapshot + [update for _, update in document.updates]
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        "[]",
+        "7",
+        '{"":{"since":1,"seq":1,"updates":["AA=="]}}',
+        '{"text":7}',
+        '{"text":{"since":1,"seq":1,"updates":["AA=="]},"text":{"since":1,"seq":1,"updates":["AA=="]}}',
+        '{"title":{"since":1,"seq":1,"updates":["AA=="]}}',
+        '{"text":{"since":1,"seq":1,"updates":[]}}',
+        '{"text":{"since":1,"seq":1,"updates":[""]}}',
+        '{"text":{"since":1,"seq":1,"updates":["A"]}}',
+        '{"text":{"since":1,"seq":1,"updates":["é"]}}',
+        '{"text":{"since":1,"seq":1,"updates":[7]}}',
+        '{"text":{"since":1,"seq":true,"updates":["AA=="]}}',
+        '{"text":{"since":0,"seq":1,"updates":["AA=="]}}',
+        '{"text":{"since":1,"seq":1}}',
+        '{"text":{"since":1,"seq":1,"seq":2,"updates":["AA=="]}}',
+        '{"text":{"since":1,"seq":1,"updates":["AA=="],"more":1}}',
+    ],
+)
+def test_documents_that_are_none_are_refused(documents: str) -> None:
+    head = '{"scope":"s","type":"note","id":"x","fields":{"title":"Derby"},"documents":'
+    assert isinstance(read_line(f'{head}{{"text":{{"since":1,"seq":1,"updates":["AA=="]}}}}}}'.encode()), ResourceLine)
+    with pytest.raises(BadLine):
+        read_line(f"{head}{documents}}}".encode())
+    with pytest.raises(BadLine):
+        read_line(b'{"scope":"s","type":"note","id":"x","deleted":true,"documents":{"text":{}}}')
 
 
 def test_a_tombstone_has_no_fields() -> None:
