@@ -181,8 +181,8 @@ class _Admission:
             self._halves.update((one.client, one.clock + unit) for unit in _second_units(one.text))
         place = self._where(one)
         known = self._have.get(one.client, 0)
-        if one.clock < known:
-            self._continue(one, known, place)
+        if one.clock < known and one.ref != Ref.GC:
+            place = self._continue(one, known, place)
         if place.parent is not None:
             parent = self._kind(place.parent)
             if parent is None:
@@ -208,12 +208,16 @@ class _Admission:
             raise MalformedUpdate("the update puts something between neighbours of two parents")
         return left
 
-    def _continue(self, one: Struct, known: int, place: _Place) -> None:
-        """`one` begins with what is here already: pycrdt cuts that off, and the rest goes where the beginning went."""
-        before = self._of((one.client, known - 1))
-        if before.parent is not None and place.parent is not None and before != place:
-            raise MalformedUpdate("the update goes on with an item in another place than where it began")
+    def _continue(self, one: Struct, known: int, place: _Place) -> _Place:
+        """`one` begins with what is here already: pycrdt cuts that off, and puts the rest behind it, wherever that
+        is."""
         self._whole(one.client, known)
+        before = self._of((one.client, known - 1))
+        if before.parent is None:
+            return place
+        if place.parent is not None and before != place:
+            raise MalformedUpdate("the update goes on with an item in another place than where it began")
+        return before
 
     def _whole(self, client: int, clock: int) -> None:
         """Something begins or ends before that unit: it must not be the second one of a character."""

@@ -299,7 +299,11 @@ class _Reader:
         return value
 
     def var(self) -> int:
-        value = self.byte()
+        at = self.at
+        if at >= self.end:
+            raise self._ends_early()
+        value = self.data[at]
+        self.at = at + 1
         if value < 128:
             return value
         value &= 127
@@ -308,6 +312,8 @@ class _Reader:
             more = self.byte()
             value |= (more & 127) << shift
             if more < 128:
+                if more == 0:
+                    raise MalformedUpdate(f"byte {self.at:,} of the {self.what} ends a number that needs no such byte")
                 return value
             shift += 7
             if shift > 56:

@@ -219,6 +219,13 @@ def test_an_item_that_begins_with_what_is_here_goes_on_in_the_same_place() -> No
     judged.refuses(update((1, 6, [any_values(NULL, NULL, at="array")])), "another place than where it began")
 
 
+def test_what_goes_on_with_an_item_goes_where_that_is_whatever_it_says_of_its_neighbours() -> None:
+    judged = Judged().take(update((1, 0, [gc(1), any_values(NULL, at="array")])))
+    judged.refuses(update((1, 1, [characters("x😀", origin=(1, 0))])), "characters into an array")
+    judged.take(update((1, 1, [any_values(NULL, NULL, origin=(1, 0))])))
+    judged.refuses(update((2, 0, [characters("😀", origin=(1, 2))])), "characters into an array")
+
+
 def test_what_is_refused_leaves_nothing_behind() -> None:
     judged = Judged()
     judged.refuses(update((1, 0, [nested(ARRAY, "array"), characters("a", "array")])), "characters into an array")

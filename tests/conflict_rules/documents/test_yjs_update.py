@@ -151,6 +151,7 @@ def _held(parts: Sequence[tuple[int, bool]], clock: int) -> bool:
         (LETTER[:-1], "ends early"),
         (LETTER + b"\0", "1 bytes are left over"),
         (b"\xff" * 12, "more than 63 bits"),
+        (b"\x80\0\0", "byte 2 of the update ends a number that needs no such byte"),
         (update((1 << 53, 0, [gc(1)])), "client id 9007199254740992 is beyond 53 bits"),
         (update((1, 1 << 31, [gc(1)])), "clock 2147483648 is beyond 31 bits"),
         (update((1, (1 << 31) - 1, [gc(2)])), "reaches the clock 2147483649"),
