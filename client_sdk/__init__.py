@@ -12,10 +12,12 @@ from client_sdk.backoff import Timing
 from client_sdk.client import Client
 from client_sdk.collections import Collection, DictCollection
 from client_sdk.conflicts import Conflicts
+from client_sdk.documents import Document
 from client_sdk.errors import (
     Busy,
     Closed,
     Denied,
+    DocumentUnreadable,
     FileInUse,
     FileTooNew,
     FileUnusable,
@@ -53,8 +55,10 @@ __all__ = [
     "Conflicts",
     "Denied",
     "DictCollection",
+    "Document",
     "DocumentCursor",
     "DocumentPlace",
+    "DocumentUnreadable",
     "Editing",
     "FileInUse",
     "FileTooNew",

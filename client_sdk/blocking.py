@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from client_sdk import client as asynchronous
-from client_sdk import collections, conflicts, handles, presence, watch
+from client_sdk import collections, conflicts, documents, handles, presence, watch
 from client_sdk.portal import Calls, Facade, Portal, Reads, Waits
 from client_sdk.watch import WatchDelta
 from syncd.app import Resource
 
-__all__ = ["ChangeHandle", "Client", "Collection", "Conflicts", "DictCollection", "Presence", "Watch"]
+__all__ = ["ChangeHandle", "Client", "Collection", "Conflicts", "DictCollection", "Document", "Presence", "Watch"]
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Resource)
@@ -110,6 +110,58 @@ class DictCollection(_Collection):
     on_change = Calls(collections.DictCollection.on_change)
 
 
+class _MayMake(Waits[P, ChangeHandle | None]):
+    """A method that makes a change, unless there is nothing to change; returns its handle, or None."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Any]) -> None:
+        super().__init__(method)
+
+    @overload
+    def __get__(self, facade: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, facade: Facade, owner: type) -> Callable[P, ChangeHandle | None]: ...
+    def __get__(self, facade: Facade | None, owner: type) -> Self | Callable[P, ChangeHandle | None]:
+        if facade is None:
+            return self
+        make: Callable[P, Any] = super().__get__(facade, owner)
+
+        def forward(*args: P.args, **kwargs: P.kwargs) -> ChangeHandle | None:
+            made = make(*args, **kwargs)
+            return None if made is None else ChangeHandle(facade._portal, made)
+
+        return forward
+
+
+class Document(Facade):
+    """What several people edit at once; see `client_sdk.Document`. What is given to `edit` runs in the client's thread,
+    and only there a text, a map or a list can be touched: from elsewhere, `to_json` and `str` read it."""
+
+    current = Reads(documents.Document.current)
+    can_undo = Reads(documents.Document.can_undo)
+    can_redo = Reads(documents.Document.can_redo)
+    to_json = Calls(documents.Document.to_json)
+    on_change = Calls(documents.Document.on_change)
+    edit = _MayMake(documents.Document.edit)
+    undo = _MayMake(documents.Document.undo)
+    redo = _MayMake(documents.Document.redo)
+    apply = _MayMake(documents.Document.apply)
+    close = Waits(documents.Document.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __str__(self) -> str:
+        return str(self.to_json())
+
+
 class Conflicts(Facade):
     """What waits for somebody's answer; see `client_sdk.Conflicts`."""
 
@@ -182,6 +234,13 @@ class Client(Facade):
             named = type_
             return DictCollection(self._portal, self._portal.call(lambda: self._inner.collection(named, scope=scope)))
         return Collection(self._portal, self._portal.call(lambda: self._inner.collection(type_)))
+
+    def document(self, type_: type[Resource] | str, resource_id: str, *, field: str | None = None) -> Document:
+        """What several people edit at once in a field of a resource: a text, a map or a list, offline too.
+
+        Raises as `client_sdk.Client.document`.
+        """
+        return Document(self._portal, self._portal.wait(lambda: self._inner.document(type_, resource_id, field=field)))
 
     @contextmanager
     def group(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from client_sdk.backoff import Timing
 from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
 from client_sdk.conflicts import Conflicts
+from client_sdk.documents import Document, open_document
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
 from client_sdk.encoding import Encoding
@@ -175,6 +176,16 @@ class Client:
         if isinstance(type_, str):
             return DictCollection(replica, replica.type(type_).name, scope, self._handle, self._group.get)
         return TypedCollection(replica, self._app.type_of(type_).name, type_, self._handle, self._group.get)
+
+    async def document(self, type_: type[Resource] | str, resource_id: str, *, field: str | None = None) -> Document:
+        """What several people edit at once in a field of a resource: a text, a map or a list, offline too.
+
+        `field`: None for the only document of its type. Raises `Unfit` if there is no such document, `NotHere` if the
+        resource is not here, `DocumentUnreadable`.
+        """
+        replica = self._opened()
+        known = replica.type(self._type_name(type_))
+        return await open_document(replica, known, resource_id, field, self._handle, self._group.get)
 
     @property
     def conflicts(self) -> Conflicts:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from client_sdk.document_rows import DocumentKey
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.errors import NotHere, Unfit
-from client_sdk.field_edits import as_edits, differences, was_shown, whole_record
+from client_sdk.field_edits import as_edits, differences, was_shown, whole_record, without_documents
+from client_sdk.local_documents import as_value
 from client_sdk.messages import Limits
 from client_sdk.observers import changed_pairs
 from client_sdk.outbox import Entry, ResourceKey
 from client_sdk.rebase import ABOVE_ALL, Pending, base_of
 from client_sdk.replica import Replica
 from conflict_rules import CONFLICT_TYPE, InvalidValue, Kind, Op, Stamp, State, apply_change
+from conflict_rules.crdt import marker_of
 from conflict_rules.values import JsonValue, clean_fields, valid_id, valid_scope
 from syncd.app import ResourceType
 
@@ -42,7 +45,7 @@ class Edits:
         Raises `InvalidValue` before anything is queued, and `NotHere` if it was deleted.
         """
         resource_type = self._replica.type(type_name)
-        fields = clean_fields(dict(raw))
+        given = clean_fields(dict(raw))
         if not valid_id(resource_id):
             raise InvalidValue("invalid_id", "id", "id: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
 
@@ -52,6 +55,7 @@ class Edits:
                 raise NotHere(
                     f"the {type_name} {resource_id!r} was deleted; bring it back with restore, or put it under a new id"
                 )
+            fields = without_documents(resource_type.rule, shown, given)
             if shown is not None:
                 if scope is not None and scope != shown.scope:
                     raise InvalidValue(
@@ -125,7 +129,7 @@ class Edits:
                 raise NotHere(
                     f"what the {type_name} {resource_id!r} held is not known here any more; say what it is to hold"
                 )
-            restored.fields = {**last, **given}
+            restored.fields = {**await self._with_documents(key, last), **given}
             resource_type.check_create(resource_id, shown.scope, restored.fields)
             return self._checked(restored, resource_type, shown)
 
@@ -165,6 +169,10 @@ class Edits:
 
         return await self._make(draft, group)
 
+    async def queue(self, draft: Draft) -> None:
+        """Make a draft a change, inside of a write of the replica; whoever drafted it has checked it."""
+        await self._queue([draft], None)
+
     async def commit_group(self, group: GroupDraft, limits: Limits) -> None:
         """Make everything drafted in the group a change, in one local commit; raises `Unfit` if it is too large."""
 
@@ -179,6 +187,15 @@ class Edits:
             group.done = True
 
         await self._replica.write(commit)
+
+    async def _with_documents(self, key: ResourceKey, last: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """`last` with all that is here of its documents in the place of their markers, which say nothing any more."""
+        fields = {name: value for name, value in last.items() if marker_of(value) is None}
+        for name in last.keys() - fields.keys():
+            update = await self._replica.documents.whole(DocumentKey(*key, name))
+            if update is not None:
+                fields[name] = as_value(update)
+        return fields
 
     def _update(
         self,
@@ -253,6 +270,7 @@ class Edits:
             draft.entry = entry
             replica.outbox.add(entry)
         await replica.open_conflicts.look_again(entry.key for entry in entries)
+        await replica.documents.look_again(entry.key for entry in entries)
         if before:
             replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
 

@@ -5,6 +5,7 @@ SyncError
   NoServer           the client was opened without a url, so there is nobody to wait for
   NotHere            the resource is not in this replica, or was deleted
   Unfit              a resource or a type does not fit the app, or an operation does not fit the moment
+  DocumentUnreadable what is here of a document does not load; it is never shown as an empty one
   LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable
   OtherVersion       the server runs another version of the app, and the queue waits; pulls go on
     UpgradeRequired  it no longer reads what was made under the version here: the app on the device is to be updated
@@ -25,6 +26,7 @@ __all__ = [
     "Busy",
     "Closed",
     "Denied",
+    "DocumentUnreadable",
     "FileInUse",
     "FileTooNew",
     "FileUnusable",
@@ -83,6 +85,12 @@ class Unfit(SyncError):
     """What was asked does not fit the app, or the moment."""
 
     code = "unfit"
+
+
+class DocumentUnreadable(SyncError):
+    """What is here of a document does not load. It is brought anew from the server; what was typed here is kept."""
+
+    code = "document_unreadable"
 
 
 class LocalFileError(SyncError):

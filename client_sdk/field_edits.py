@@ -10,13 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conflict_rules import FieldRule, Rule, State
+from conflict_rules import FieldRule, InvalidValue, Rule, State
 from conflict_rules.add_wins import AddWins, Element
 from conflict_rules.counter import Adds
+from conflict_rules.crdt import Collaborative
 from conflict_rules.later_stamp import LaterStamp
 from conflict_rules.values import JsonValue, canonical_json, same_value
 
-__all__ = ["Add", "Increment", "Remove", "SetEdit", "as_edits", "differences", "was_shown", "whole_record"]
+__all__ = [
+    "Add",
+    "Increment",
+    "Remove",
+    "SetEdit",
+    "as_edits",
+    "differences",
+    "was_shown",
+    "whole_record",
+    "without_documents",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,29 @@ def _whole(value: JsonValue) -> bool:
 
 def _keys(elements: list[Any]) -> dict[bytes, Any]:
     return {canonical_json(element): element for element in elements}
+
+
+def without_documents(rule: Rule, shown: State | None, fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """`fields` without the documents among them that say what is shown; raises `InvalidValue` for others.
+
+    A document is edited, not put: two devices that made one of the same text would have made two.
+    """
+    left: dict[str, JsonValue] = {}
+    for name, value in fields.items():
+        known = rule.field_rule(name)
+        if not isinstance(known, Collaborative) or (isinstance(value, dict) and value.keys() == {"update"}):
+            left[name] = value
+            continue
+        empty = known.preview(None)
+        here = empty if shown is None else shown.fields.get(name, empty)
+        if not same_value(here, value):
+            raise InvalidValue(
+                "invalid_document_update",
+                name,
+                f"{name}: it is a document, which is not put but edited: "
+                f'doc = await client.document(…, field="{name}"), then await doc.edit(…)',
+            )
+    return left
 
 
 def whole_record(rule: Rule, shown: State, fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -121,8 +121,11 @@ class Intake:
             row = replace(row, cursor=None, version=0, generation=row.generation + 1, resetting=True)
             async with replica.store.transaction():
                 await replica.store.save_scope(row)
+                await replica.store.documents.distrust(scope)
             self._settled_before_reset[scope] = self._settled_in(scope)
             replica.scopes[scope] = row
+            replica.documents.distrust(scope)
+            await replica.documents.look_again(replica.documents.resources_in(scope))
 
         await replica.write(commit)
         return begun
@@ -179,6 +182,9 @@ class Intake:
         if purge and self._shown.is_watched(row.name):
             keys |= {(known.type, known.id) for known in await replica.store.resources(None, row.name)}
         before = await self._shown.look(keys)
+        echoes = replica.documents.echoes_of((entry, entry.outcome) for entry in held)
+        # Every fresh snapshot of a scope: the server may count documents in another past.
+        began_anew = row.generation != replica.scopes[row.name].generation
         replica.clock.take_note(_stamps(state for state, _ in states))
         replica_row = replica.with_clock(replica.row)
         async with replica.store.transaction():
@@ -188,6 +194,9 @@ class Intake:
             )
             await replica.store.renumber(entry.row() for entry in rebased)
             await replica.store.hide(entry.seq for entry in held)
+            await replica.store.documents.add_echoes(echoes)
+            if began_anew:
+                await replica.store.documents.distrust(row.name)
             if purge:
                 await replica.store.purge(row.name, row.generation)
             await replica.store.save_scope(row)
@@ -202,9 +211,15 @@ class Intake:
         for entry in held:
             entry.shown = False
             replica.outbox.tidy(entry.seq)
+        replica.documents.took(echoes)
+        if began_anew:
+            replica.documents.distrust(row.name)
+            keys |= replica.documents.resources_in(row.name)
         await replica.open_conflicts.look_again(keys)
         if purge:
             await replica.open_conflicts.look_again_in(row.name)
+            keys |= replica.documents.resources_in(row.name)
+        await replica.documents.look_again(keys)
         await self._shown.tell(before)
 
     async def _rebased(self, scope: str, page: Page) -> list[Entry]:

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 import aiosqlite
 
+from client_sdk.document_rows import DOCUMENT_TABLES, DocumentRows
 from client_sdk.errors import FileInUse, FileTooNew, FileUnusable, LocalFileError
 from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
 _BUSY_S: Final = 0.5
@@ -84,6 +85,7 @@ CREATE TABLE last_living (
 ) WITHOUT ROWID;
 """,
     3: "ALTER TABLE scopes ADD COLUMN types TEXT",
+    4: DOCUMENT_TABLES,
 }
 """By the format that each leads on from."""
 
@@ -94,6 +96,7 @@ class LocalStore:
     def __init__(self, connection: aiosqlite.Connection, path: str) -> None:
         self._connection = connection
         self._path = path
+        self.documents = DocumentRows(connection, self._rows)
 
     @classmethod
     async def open(cls, path: Path | str, new_replica: str) -> LocalStore:
@@ -361,10 +364,12 @@ class LocalStore:
         where = "WHERE scope = ? AND generation < ?"
         gone = await self._rows(f"SELECT type, id FROM resources {where}", (scope, below_generation))
         await self._connection.execute(f"DELETE FROM resources {where}", (scope, below_generation))
+        await self.documents.drop_of(gone)
         return [(type_name, resource_id) for type_name, resource_id in gone]
 
     async def drop_scope(self, scope: str) -> None:
         """Forget a scope and every confirmed state in it."""
+        await self.documents.drop_of(await self._rows("SELECT type, id FROM resources WHERE scope = ?", (scope,)))
         await self._connection.execute("DELETE FROM resources WHERE scope = ?", (scope,))
         await self._connection.execute("DELETE FROM last_living WHERE scope = ?", (scope,))
         await self._connection.execute("DELETE FROM scopes WHERE name = ?", (scope,))

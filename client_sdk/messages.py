@@ -6,8 +6,9 @@ this SDK does not understand; either way the replica keeps what it has and tries
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -19,11 +20,13 @@ from conflict_rules.wire import decode_outcome, decode_state
 __all__ = [
     "Answer",
     "Delta",
+    "DocumentAnswer",
     "Limits",
     "Page",
     "PullReply",
     "PushReply",
     "decode_delta",
+    "decode_documents_reply",
     "decode_limits",
     "decode_pull_reply",
     "decode_push_reply",
@@ -91,6 +94,23 @@ class PullReply:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentAnswer:
+    """What the server says of a document: how far it is, and the updates that lead there.
+
+    Or `refusal`, the code of why it cannot, and `message`, the sentence.
+    """
+
+    type: str
+    id: str
+    field: str
+    since: int = 0
+    seq: int = 0
+    updates: Sequence[bytes] = ()
+    refusal: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """New states of a scope in the range (after, upto]."""
 
@@ -131,6 +151,17 @@ def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
         return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages)
     except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
+
+
+def decode_documents_reply(raw: Mapping[str, JsonValue], asked: int) -> list[DocumentAnswer]:
+    """Raises `Unreachable` if it is no answer to a question about `asked` documents."""
+    try:
+        answers = [_document(_object(item)) for item in _list(raw["documents"])]
+    except _UNREADABLE as failure:
+        raise _not_understood(failure) from failure
+    if len(answers) != asked:
+        raise _not_understood(f"{asked} documents were asked for, {len(answers)} answered")
+    return answers
 
 
 def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
@@ -224,3 +255,11 @@ def _integer(raw: JsonValue) -> int:
 
 def _not_understood(failure: object) -> Unreachable:
     return Unreachable(f"what answered is not a syncd that this SDK understands ({failure})")
+
+
+def _document(raw: Mapping[str, JsonValue]) -> DocumentAnswer:
+    place = (_text(raw["type"]), _text(raw["id"]), _text(raw["field"]))
+    if "code" in raw:
+        return DocumentAnswer(*place, refusal=_text(raw["code"]), message=_text(raw.get("message", "")))
+    updates = [base64.b64decode(_text(update), validate=True) for update in _list(raw["updates"])]
+    return DocumentAnswer(*place, _integer(raw["since"]), _integer(raw["seq"]), updates)

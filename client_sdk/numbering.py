@@ -96,5 +96,6 @@ class Numbering:
             else:
                 replica.outbox.add(entry)
         await replica.open_conflicts.look_again(entry.key for entry in entries)
+        await replica.documents.look_again(entry.key for entry in entries)
         if before:
             replica.observers.tell(changed_pairs(before, await replica.look_at(before)))

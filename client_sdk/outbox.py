@@ -133,10 +133,13 @@ class Outbox:
         """The entry with that `seq`, if it is still here."""
         return self._open.get(seq)
 
+    def shown_of(self, key: ResourceKey) -> list[Entry]:
+        """What the view replays over this resource, in the order made."""
+        return [entry for entry in self._by_key.get(key, ()) if entry.shown]
+
     def pending(self, key: ResourceKey) -> list[Pending]:
         """What the view replays over this resource, in the order made."""
-        entries = self._by_key.get(key, ())
-        return [pending for entry in entries if entry.shown and (pending := entry.pending) is not None]
+        return [pending for entry in self.shown_of(key) if (pending := entry.pending) is not None]
 
     def pending_keys(self, type_name: str | None, scope: str | None) -> list[ResourceKey]:
         """Resources with something pending, of a type or all, in a scope or all."""

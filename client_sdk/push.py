@@ -90,12 +90,17 @@ class Push:
     async def _send(self, units: Sequence[Sequence[Entry]]) -> None:
         entries = all_of(units)
         scopes = {entry.change.scope for entry in entries}
-        doubtful = {entry.seq for entry in entries if entry.sent}
+        planned = _numbers(units)
+        # What was never sent may be given other content, under this lock; from here on it keeps what it has (law 3).
+        async with self._replica.reading():
+            if _numbers(units) != planned:
+                return
+            doubtful = {entry.seq for entry in entries if entry.sent}
+            for entry in entries:
+                entry.sent = True
         refused: Refused | None = None
         self._feed.hold(scopes)
         try:
-            for entry in entries:
-                entry.sent = True
             await self._exchange(entries)
         except Refused as refusal:
             # Nothing of this message was applied; what was sent before it may have been.

@@ -18,6 +18,7 @@ from client_sdk.device_clock import DeviceClock
 from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.lifting import lifted
+from client_sdk.local_documents import LocalDocuments
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
 from client_sdk.observers import Observers
@@ -50,6 +51,7 @@ class Replica:
         self.outbox = Outbox()
         self.observers = Observers()
         self.open_conflicts = OpenConflicts(self.look_at)
+        self.documents = LocalDocuments(self)
         self.scopes: dict[str, ScopeRow] = {}
         self.rejected_count = 0
         self.clock = DeviceClock(
@@ -84,6 +86,7 @@ class Replica:
             replica.scopes = {row.name: row for row in await store.scopes()}
             replica.rejected_count = await store.count_rejected()
             replica.next_seq = await store.last_seq() + 1
+            await replica.documents.begin()
             replica.open_conflicts.begin(await replica.states(CONFLICT_TYPE, None))
         except BaseException:
             await store.close()
@@ -153,9 +156,13 @@ class Replica:
         self, key: ResourceKey, group: GroupDraft | None = None
     ) -> tuple[State | None, list[Pending], State | None]:
         """(confirmed, pending, shown) of one resource; the caller holds the lock."""
-        confirmed = _confirmed(await self.store.resource(*key))
+        confirmed = await self.confirmed(key)
         pending = self._pending(key, group)
         return confirmed, pending, await self._show(key, confirmed, pending, group)
+
+    async def confirmed(self, key: ResourceKey) -> State | None:
+        """The confirmed state of a resource, with markers where its documents are; the caller holds the lock."""
+        return _confirmed(await self.store.resource(*key))
 
     async def look_at(self, keys: Iterable[ResourceKey]) -> dict[ResourceKey, State | None]:
         """What is shown of each; the caller holds the lock."""
@@ -168,10 +175,12 @@ class Replica:
             about = about_of(confirmed)
             around = [] if about is None else self._pending(about, group)
             over = _confirmed(await self.store.resource(*about)) if about is not None and around else None
-            return show_conflict(confirmed, pending, self._rule(about[0] if about else ""), over, around)
-        return show(self._rule(key[0]), confirmed, pending) if pending else confirmed
+            return show_conflict(confirmed, pending, self.rule(about[0] if about else ""), over, around)
+        shown = show(self.rule(key[0]), confirmed, pending) if pending else confirmed
+        return await self.documents.spliced(shown, confirmed)
 
-    def _rule(self, type_name: str) -> Rule:
+    def rule(self, type_name: str) -> Rule:
+        """The rule of a type."""
         # A type that the app has lost since is replayed by the rule that everything has by default.
         known = self.app.type(type_name)
         return known.rule if known is not None else rule_by_name("merge")
@@ -179,13 +188,13 @@ class Replica:
     def touched_by(self, entry: Entry) -> set[ResourceKey]:
         """What may show differently because of a change: its resource, and the conflicts over its fields."""
         change = entry.meaning or entry.change
-        return {entry.key, *conflicts_of(self._rule(change.type), change)}
+        return {entry.key, *conflicts_of(self.rule(change.type), change)}
 
     async def last_fields(
         self, key: ResourceKey, confirmed: State | None, pending: list[Pending]
     ) -> Mapping[str, JsonValue]:
         """What a resource that shows as deleted held when it was last alive here; the caller holds the lock."""
-        rule, state, last = self._rule(key[0]), confirmed, confirmed
+        rule, state, last = self.rule(key[0]), confirmed, confirmed
         if confirmed is not None and confirmed.deleted is not None:
             body = await self.store.last_living(*key)
             last = None if body is None else decode_state(json.loads(body), confirmed.scope)
@@ -277,6 +286,7 @@ class Replica:
             for entry in shown:
                 self.outbox.remove(entry.seq)
             await self.open_conflicts.look_again_in(name)
+            await self.documents.look_again(self.documents.resources_in(name))
 
         await self.write(commit)
 

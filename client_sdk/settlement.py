@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from client_sdk.document_remaking import remade
 from client_sdk.errors import UpgradeRequired
 from client_sdk.messages import PushReply
 from client_sdk.numbering import Numbering
@@ -100,12 +101,35 @@ class Settlement:
 
         keys = {key for entry, _ in outcomes for key in replica.touched_by(entry)}
         before = await self._shown.look(keys)
+        refused = [entry for entry, outcome in outcomes if outcome.kind is Kind.REJECTED]
+        anew = await remade(replica, refused)
+        row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(anew.added)))
+        echoes = replica.documents.echoes_of(
+            (entry, outcome) for entry, outcome in outcomes if entry.shown and not still_shown(entry, outcome)
+        )
         async with replica.store.transaction():
             await replica.store.settle(
                 (entry.seq, encode_result(entry.change.n, outcome), outcome.kind.value, still_shown(entry, outcome))
                 for entry, outcome in outcomes
             )
             await replica.store.forget_old_outcomes()
+            await replica.store.documents.add_echoes(echoes)
+            if anew.rewritten or anew.added:
+                await replica.store.renumber(entry.row() for entry in anew.rewritten)
+                await replica.store.add_changes(entry.row() for entry in anew.added)
+                await replica.store.save_replica(row)
+        if anew.added:
+            replica.row = row
+            replica.next_seq += len(anew.added)
+        for entry in anew.added:
+            replica.outbox.add(entry)
+        for entry in anew.rewritten:
+            known = replica.outbox.get(entry.seq)
+            if known is not None:
+                known.become(entry)
+        replica.documents.took(echoes)
+        for entry, outcome in outcomes:
+            replica.documents.settled(entry, outcome)
         for entry, outcome in outcomes:
             entry.shown = still_shown(entry, outcome)
             entry.outcome = outcome
@@ -114,6 +138,7 @@ class Settlement:
                 replica.rejected_count += 1
                 log.warning("change %d was rejected: %s", entry.change.n, outcome.message)
         await replica.open_conflicts.look_again({entry.key for entry, _ in outcomes})
+        await replica.documents.look_again({entry.key for entry, _ in outcomes})
         await self._shown.tell(before)
         for entry, outcome in outcomes:
             self._on_outcome(entry.seq, outcome)

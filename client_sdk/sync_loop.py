@@ -1,4 +1,4 @@
-"""The sync loop: push, pull and live side by side, none waiting for another, each tried again for ever.
+"""The sync loop: push, pull, live and documents side by side, none waiting for another, each tried again for ever.
 
 Woken by the timer, by any contact with the server, and by a new write. No failure ends a loop: what fails is shown in
 the status, waited out with jittered back-off, and tried again. One failure and then silence is the most reported bug
@@ -15,6 +15,7 @@ from typing import Final
 
 from client_sdk.backoff import Backoff, Timing
 from client_sdk.comparison import Comparison
+from client_sdk.document_fetch import Fetch
 from client_sdk.errors import Busy, Closed, Denied, OtherVersion, SyncError, TransportError, Unfit
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
@@ -73,9 +74,10 @@ class SyncLoop:
         self._live = Live(
             replica, intake, transport, self._feed, self._pull, presences, pulse, self._live_reached, self._judge
         )
+        self._fetch = Fetch(replica, transport)
         self._tasks: list[asyncio.Task[None]] = []
         self._errors: dict[str, SyncError] = {}
-        self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live")}
+        self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live", "documents")}
         self._nudges = 0
         self._was_connected = False
         self.state = SyncState.OFFLINE
@@ -100,6 +102,7 @@ class SyncLoop:
             asyncio.create_task(self._keep("push", self._push_ready, self._push.once), name="sync-push"),
             asyncio.create_task(self._keep("pull", self._pull_ready, self._pull.once), name="sync-pull"),
             asyncio.create_task(self._keep("live", _at_once, self._live.once), name="sync-live"),
+            asyncio.create_task(self._keep("documents", self._fetch_ready, self._fetch.once), name="sync-documents"),
         ]
 
     async def stop(self) -> None:
@@ -139,7 +142,8 @@ class SyncLoop:
         made = self._replica.made
         await self._until(lambda: not self._replica.outbox.has_waiting(made))
         ticket = self._pull.check(self._replica.followed())
-        await self._until(lambda: self._pull.done_since(ticket))
+        self._fetch.try_again()
+        await self._until(lambda: self._pull.done_since(ticket) and not self._fetch.due())
 
     async def check(self, scope: str) -> bool:
         """Compare a scope with the server's now; False if it differs, and is brought anew.
@@ -189,6 +193,9 @@ class SyncLoop:
 
     async def _push_ready(self) -> None:
         await self._pulse.until(self._push.due)
+
+    async def _fetch_ready(self) -> None:
+        await self._pulse.until(self._fetch.due)
 
     async def _pull_ready(self) -> None:
         while not self._pull.due():
@@ -246,6 +253,7 @@ class SyncLoop:
             self._comparison.reconnected()
         self._was_connected = True
         self._errors.pop("live", None)
+        self._fetch.try_again()
         self._reached()
 
     def _reached(self) -> None:

@@ -17,9 +17,11 @@ import aiohttp
 from client_sdk.encoding import CONTENT_TYPES, Encoding, decode, encoded
 from client_sdk.errors import Busy, Denied, Refused, TimedOut, TransportError, Unfit, Unreachable
 from client_sdk.messages import (
+    DocumentAnswer,
     Limits,
     PullReply,
     PushReply,
+    decode_documents_reply,
     decode_limits,
     decode_pull_reply,
     decode_push_reply,
@@ -89,6 +91,11 @@ class Transport:
         reply = decode_pull_reply(raw)
         self.limits = reply.limits
         return reply, round_trip_ms
+
+    async def documents(self, requests: Sequence[Mapping[str, JsonValue]]) -> list[DocumentAnswer]:
+        """Ask for what documents have gained; one answer for each, in order."""
+        raw, _ = await self._post("documents", json.dumps({"documents": list(requests)}).encode())
+        return decode_documents_reply(raw, len(requests))
 
     @asynccontextmanager
     async def live(self, replica: str) -> AsyncIterator[LiveSocket]:

@@ -84,7 +84,8 @@ async def test_a_file_of_the_first_format_is_taken_over(open_client: OpenClient,
     with sqlite3.connect(tmp_path / "phone.db") as database:
         database.execute("ALTER TABLE scopes DROP COLUMN priority")
         database.execute("DROP TABLE imported")
-        database.execute("DROP TABLE last_living")
+        for table in ("last_living", "documents", "document_updates", "document_echoes"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("ALTER TABLE scopes DROP COLUMN types")
         database.execute("PRAGMA user_version = 1")
     database.close()

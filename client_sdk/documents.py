@@ -1,0 +1,275 @@
+"""Documents: what several people edit at once, character by character, as one edits it here, with or without a network.
+
+    doc = await client.document("note", note_id, field="notes")
+    await doc.edit(lambda text: text.insert(3, "नमस्ते"))
+    str(doc)
+
+An edit is one transaction and one change, in one local commit; edits that were never sent are joined to one change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from client_sdk.document_rows import DocumentKey
+from client_sdk.drafts import Draft, GroupDraft
+from client_sdk.edits import Edits
+from client_sdk.errors import Closed, NotHere, Unfit
+from client_sdk.handles import ChangeHandle
+from client_sdk.local_documents import as_value, own_update, update_text
+from client_sdk.observers import changed_pairs
+from client_sdk.outbox import Entry
+from client_sdk.rebase import base_of
+from client_sdk.replica import Replica
+from conflict_rules import Op, State
+from conflict_rules.values import JsonValue
+from syncd.app import ResourceType
+
+if TYPE_CHECKING:
+    from client_sdk.document_parts import ArrayPart, MapPart, TextPart
+    from client_sdk.open_document import DocumentChange, OpenDocument
+
+__all__ = ["Document", "open_document"]
+
+_MOST_JOINED_BYTES = 48 * 1024
+"""A change that was never sent takes up no further edit beyond this: it is written anew with each."""
+
+
+async def open_document(
+    replica: Replica,
+    resource_type: ResourceType,
+    resource_id: str,
+    field: str | None,
+    to_handle: Callable[[Draft], ChangeHandle],
+    group: Callable[[], GroupDraft | None],
+) -> Document:
+    """The document of a field; None for the only one of its type. Raises `Unfit`, `NotHere`, `DocumentUnreadable`."""
+    declared = () if resource_type.model is None else tuple(resource_type.model.model_fields)
+    known = [name for name in declared if replica.documents.rule(resource_type.name, name) is not None]
+    if field is None and len(known) == 1:
+        field = known[0]
+    if field is None:
+        raise Unfit(f"say which field of {resource_type.name}: its documents are {', '.join(known) or 'none'}")
+    if replica.documents.rule(resource_type.name, field) is None:
+        raise Unfit(f"the field {field!r} of {resource_type.name} is no document: its rule is not crdt")
+    key = DocumentKey(resource_type.name, resource_id, field)
+    async with replica.reading():
+        _, _, shown = await replica.look((key.type, key.id))
+        _living(shown, key)
+        opened = await replica.documents.open(key)
+    return Document(replica, key, opened, to_handle, group)
+
+
+class Document:
+    """One document. It shows what is confirmed and what was done here since, and follows both.
+
+    `close` lets go of it, as does the end of `async with`; it may be left open as long as the client.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        key: DocumentKey,
+        opened: OpenDocument,
+        to_handle: Callable[[Draft], ChangeHandle],
+        group: Callable[[], GroupDraft | None],
+    ) -> None:
+        self._replica = replica
+        self._key = key
+        self._opened: OpenDocument | None = opened
+        self._to_handle = to_handle
+        self._group = group
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of it; may be called twice."""
+        if self._opened is not None:
+            self._opened = None
+            self._replica.documents.close(self._key)
+
+    def __repr__(self) -> str:
+        return f"<Document {self._key.field} of {self._key.type} {self._key.id}>"
+
+    def __str__(self) -> str:
+        """The text; of a map or a list, its JSON form as Python writes it."""
+        return str(self.to_json())
+
+    def to_json(self) -> JsonValue:
+        """The content as JSON, as collections and views show it."""
+        return self._here().view()
+
+    @property
+    def text(self) -> TextPart:
+        """The text, to read; `Unfit` if it is none."""
+        return self._part("text")  # type: ignore[no-any-return]
+
+    @property
+    def map(self) -> MapPart:
+        """The map, to read; `Unfit` if it is none."""
+        return self._part("map")  # type: ignore[no-any-return]
+
+    @property
+    def array(self) -> ArrayPart:
+        """The list, to read; `Unfit` if it is none."""
+        return self._part("array")  # type: ignore[no-any-return]
+
+    @property
+    def current(self) -> bool:
+        """Whether all is here that the server is known to have of it."""
+        return self._key not in self._replica.documents.wanted
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to undo."""
+        return self._here().can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something undone to redo."""
+        return self._here().can_redo
+
+    async def edit(self, change: Callable[[Any], object]) -> ChangeHandle | None:
+        """Run `change` on the text, map or list: one transaction, one change, one local commit. Works offline.
+
+        Returns the change, which may be one that was never sent and has taken up this edit; None if nothing changed.
+        What `change` raises comes out, and then nothing of it was done. Raises `NotHere` if the resource was deleted.
+        """
+        return await self._make(lambda opened: opened.edit(change))
+
+    async def undo(self) -> ChangeHandle | None:
+        """Undo the last `edit` made through this client since the document was opened, leaving alone what others did;
+        None if there is none. That is a change like any other."""
+        return await self._make(lambda opened: opened.undo())
+
+    async def redo(self) -> ChangeHandle | None:
+        """Redo what was undone last; None if there is nothing, or something else was edited since."""
+        return await self._make(lambda opened: opened.redo())
+
+    async def apply(self, update: bytes) -> ChangeHandle | None:
+        """Merge a Yjs update (version 1) that was made elsewhere, and send it on as a change of its own.
+
+        What it needs may come later. Raises `conflict_rules.InvalidValue` for what is none, or no document takes.
+        """
+
+        def take(opened: OpenDocument) -> bytes:
+            opened.take(bytes(update))
+            return bytes(update)
+
+        return await self._make(take, foreign=True)
+
+    def on_change(self, callback: Callable[[DocumentChange], object]) -> Callable[[], None]:
+        """Call it whenever the document shows differently, edited here or elsewhere; returns what ends that.
+
+        It runs in the event loop, once the file has the change, and cannot wait.
+        """
+        return self._here().observe(callback)
+
+    def _part(self, kind: str) -> Any:
+        opened = self._here()
+        if opened.kind != kind:
+            raise Unfit(f"the document {self._key.field!r} of {self._key.type} is a {opened.kind}, not a {kind}")
+        return opened.content
+
+    def _here(self) -> OpenDocument:
+        if self._opened is None or self._replica.closed:
+            raise Closed
+        return self._opened
+
+    async def _make(self, act: Callable[[OpenDocument], bytes | None], *, foreign: bool = False) -> ChangeHandle | None:
+        if self._group() is not None:
+            raise Unfit("an edit of a document is a change for itself: make it outside of the group")
+        made: list[Draft] = []
+
+        async def commit() -> None:
+            opened = self._here()
+            await self._replica.documents.refresh(self._key)
+            try:
+                await self._commit(opened, act, foreign, made)
+            except BaseException:
+                # What is in memory must not be more than what the file has.
+                if opened.unsaved:
+                    opened.spoilt = True
+                if opened.spoilt:
+                    await self._replica.documents.refresh(self._key)
+                raise
+
+        await self._replica.write(commit)
+        return self._to_handle(made[0]) if made else None
+
+    async def _commit(
+        self, opened: OpenDocument, act: Callable[[OpenDocument], bytes | None], foreign: bool, made: list[Draft]
+    ) -> None:
+        replica, resource = self._replica, (self._key.type, self._key.id)
+        confirmed, pending, shown = await replica.look(resource)
+        living = _living(shown, self._key)
+        before = {resource: living} if resource[0] in replica.observers.types else {}
+        update = act(opened)
+        if update is None:
+            return
+        opened.unsaved = opened.mine = True
+        base = base_of(confirmed, pending, living, {self._key.field})
+        joined = None if foreign else self._joined(opened, base)
+        if joined is None:
+            draft = Draft(living.scope, *resource, Op.UPDATE, base, {self._key.field: as_value(update)})
+            opened.own[replica.next_seq] = update_text(update)
+            await Edits(replica).queue(draft)
+        else:
+            opened.own[joined[0].seq] = update_text(joined[1])
+            draft = await self._rewrite(*joined)
+            await replica.documents.refresh(self._key)
+            opened.tell()
+            if before:
+                replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
+        opened.unsaved = False
+        made.append(draft)
+
+    def _joined(self, opened: OpenDocument, base: int) -> tuple[Entry, bytes] | None:
+        """The last change of the resource, and what it says with this edit, if that may still be said (law 3)."""
+        last = next(reversed(self._replica.outbox.shown_of((self._key.type, self._key.id))), None)
+        if last is None or not self._takes_up(last, base):
+            return None
+        earlier = own_update(last, self._key.field)
+        if earlier is None or len(earlier) > _MOST_JOINED_BYTES:
+            return None
+        update = opened.joined(earlier)
+        return None if update is None else (last, update)
+
+    def _takes_up(self, last: Entry, base: int) -> bool:
+        change = last.change
+        return (
+            last.waiting
+            and not last.sent
+            and last.meaning is change
+            and change.op is Op.UPDATE
+            and change.group is None
+            and change.fields.keys() == {self._key.field}
+            and change.base == base
+            and change.replica == self._replica.id
+        )
+
+    async def _rewrite(self, last: Entry, update: bytes) -> Draft:
+        replica = self._replica
+        change = replace(last.change, fields={self._key.field: as_value(update)})
+        entry = Entry.of(last.seq, change, last.made_ms)
+        async with replica.store.transaction():
+            await replica.store.renumber([entry.row()])
+        last.become(entry)
+        return Draft(change.scope, change.type, change.id, change.op, change.base, change.fields, last)
+
+
+def _living(shown: State | None, key: DocumentKey) -> State:
+    if shown is None:
+        raise NotHere(f"there is no {key.type} {key.id!r} in this replica")
+    if shown.deleted is not None:
+        raise NotHere(f"the {key.type} {key.id!r} was deleted")
+    return shown
