@@ -21,14 +21,15 @@ __all__ = [
     "write_updates",
 ]
 
-_HEADS = """
-    SELECT d.type, d.id, d.field, d.since, d.seq, d.snapshot_seq, d.waiting, d.bytes
-    FROM json_each(?) AS k
+_BY_KEY = """
+    json_each(?) AS k
     CROSS JOIN documents AS d
         ON d.type = json_extract(k.value, '$[0]')
         AND d.id = json_extract(k.value, '$[1]')
         AND d.field = json_extract(k.value, '$[2]')
 """
+_HEADS = f"SELECT d.type, d.id, d.field, d.since, d.seq, d.snapshot_seq, d.waiting, d.bytes FROM {_BY_KEY}"
+_NUMBERS = f"SELECT d.type, d.id, d.field, d.no FROM {_BY_KEY}"
 _DOCUMENT = """
     SELECT d.no, d.since, d.seq, coalesce(s.body, x''), d.snapshot_seq
     FROM documents AS d LEFT JOIN document_snapshots AS s ON s.document_no = d.no
@@ -50,8 +51,7 @@ _GO_ON = """
     WHERE type = :type AND id = :id AND field = :field AND since = :since AND seq = :first - 1
 """
 _APPEND = """
-    INSERT INTO document_updates (document_no, seq, version, replica_no, n, body)
-    SELECT no, :seq, :version, :replica_no, :n, :body FROM documents WHERE type = :type AND id = :id AND field = :field
+    INSERT INTO document_updates (document_no, seq, version, replica_no, n, body) VALUES (?, ?, ?, ?, ?, ?)
 """
 
 # A life gives way only to another one: to append the first update of the same one twice is refused by the tables.
@@ -138,17 +138,13 @@ def write_updates(
         connection.executemany(_BEGIN_LIFE, begun)
     if further and connection.executemany(_GO_ON, further).rowcount != len(further):
         raise StoreError("An update does not follow on what its document has.")
+    numbers = {
+        (type_, id_, field): no for type_, id_, field, no in connection.execute(_NUMBERS, (json.dumps([*runs]),))
+    }
     connection.executemany(
         _APPEND,
         [
-            {
-                **key._asdict(),
-                "seq": row.seq,
-                "version": row.version,
-                "replica_no": replica_nos[row.replica],
-                "n": row.n,
-                "body": row.update,
-            }
+            (numbers[key], row.seq, row.version, replica_nos[row.replica], row.n, row.update)
             for key, run in runs.items()
             for row in run
         ],
