@@ -27,8 +27,12 @@ _ALL: Final = "*"
 _COUNT: Final = "+"
 """What may wait for a reader besides single replicas, whose ids have neither character."""
 
-_MOST_ASIDE: Final = 1024
-"""Pieces of news that wait for one reader; beyond, it is told anew who is here in the scopes that go on changing."""
+_MOST_NEWS: Final = 1024
+"""That wait for one reader, or in one scope; beyond, it is told anew who is here in the scopes that go on changing."""
+
+_TELLINGS_PER_S: Final = 20_000
+"""Of one piece of news to one watcher, over all scopes: about half a core. Beyond, news waits; the newest is told."""
+_BURST_S: Final = 0.05
 
 _A_SECOND: Final = 1.0
 
@@ -49,7 +53,9 @@ class Clock(Protocol):
 
 @dataclass(slots=True)
 class _Guest:
-    """One connection. `told`: when its last changes were let through; `held`: the newest of a scope that came too fast."""
+    """One connection. `told`: when its last changes were let through; `held`: the newest of each scope that
+    came too fast.
+    """
 
     replica: str | None
     told: deque[float]
@@ -60,9 +66,12 @@ class _Guest:
 
 @dataclass(slots=True)
 class _Room:
-    """One scope that somebody watches. `frames`: encoded for all who are told of a replica, by it and the format."""
+    """One scope that somebody watches. `news`: replicas of whose change the watchers are to hear; or `_COUNT`, `_ALL`.
+    `frames`: encoded for all who are told of a replica, by it and the format.
+    """
 
     roll: Roll
+    news: dict[str, None] = field(default_factory=dict)
     watchers: set[Connection] = field(default_factory=set)
     frames: dict[tuple[str, bool], bytes] = field(default_factory=dict)
 
@@ -78,6 +87,10 @@ class Presence:
         # Each lives equally long, so that the first to expire is the first here.
         self._renewed: OrderedDict[tuple[str, Connection], float] = OrderedDict()
         self._expiry: Cancels | None = None
+        # Scopes with news, in turn; paid for up to `_paid_s`.
+        self._turns: OrderedDict[str, _Room] = OrderedDict()
+        self._paid_s = self._clock.time()
+        self._turn: Cancels | None = None
 
     def join(self, connection: Connection, replica: str | None) -> None:
         """A connection, watching nothing yet; without the valid id of a replica it can only look on."""
@@ -89,7 +102,8 @@ class Presence:
         guest = self._guests.get(connection)
         if guest is not None:
             self.unwatch(connection, tuple(guest.watched))
-            self._rest(guest)
+            if guest.timer is not None:
+                guest.timer.cancel()
             del self._guests[connection]
 
     def watch(self, connection: Connection, scopes: Iterable[str]) -> None:
@@ -117,6 +131,7 @@ class Presence:
             self._apply(scope, connection, guest, None)
             if not room.watchers:
                 del self._rooms[scope]
+                self._turns.pop(scope, None)
 
     def say(self, connection: Connection, scope: str, state: object) -> None:
         """What the connection's replica says of itself in a scope, None for nothing any more; renews it as well.
@@ -154,8 +169,9 @@ class Presence:
         """Forget everybody; may be called twice."""
         for connection in tuple(self._guests):
             self.leave(connection)
-        if self._expiry is not None:
-            self._expiry.cancel()
+        for timer in (self._expiry, self._turn):
+            if timer is not None:
+                timer.cancel()
 
     def _encode(self, state: object) -> bytes | None:
         if state is None:
@@ -188,11 +204,6 @@ class Presence:
             scope = next(iter(guest.held))
             self._apply(scope, connection, guest, guest.held.pop(scope))
 
-    def _rest(self, guest: _Guest) -> None:
-        if guest.timer is not None:
-            guest.timer.cancel()
-            guest.timer = None
-
     def _apply(self, scope: str, connection: Connection, guest: _Guest, body: bytes | None) -> None:
         room = self._rooms[scope]
         if guest.replica is None:
@@ -223,24 +234,48 @@ class Presence:
             self._apply(scope, connection, self._guests[connection], None)
 
     def _tell(self, scope: str, room: _Room, change: RollChange) -> None:
-        """Let everybody know that there is news, but for the replica whose news it is."""
         for replica in change.replicas:
             for packed in (False, True):
                 room.frames.pop((replica, packed), None)
+        if _ALL not in room.news:
+            room.news |= dict.fromkeys((*change.replicas, _COUNT) if change.count else change.replicas)
+            if len(room.news) > _MOST_NEWS:
+                # Invariant 9: the names of those who came and went would otherwise wait without end.
+                room.news = {_ALL: None}
+        if room.news:
+            self._turns[scope] = room
+            if self._turn is None:
+                self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Tell one piece of news of each scope in turn, so that a crowded one does not hold up the others."""
+        self._turn = None
+        while self._turns:
+            now_s = self._clock.time()
+            if self._paid_s - now_s > _BURST_S:
+                self._turn = self._clock.call_later(self._paid_s - now_s, self._take_turns)
+                return
+            scope, room = self._turns.popitem(last=False)
+            news = next(iter(room.news))
+            del room.news[news]
+            if room.news:
+                self._turns[scope] = room
+            self._paid_s = max(self._paid_s, now_s) + len(room.watchers) / _TELLINGS_PER_S
+            self._tell_watchers(scope, room, news)
+
+    def _tell_watchers(self, scope: str, room: _Room, news: str) -> None:
+        """Let everybody know that there is news, but for the replica whose news it is."""
         for watcher in room.watchers:
             reader, packed = self._guests[watcher], watcher.packed
-            if watcher.has_aside((scope, _ALL)):
+            if news == reader.replica or watcher.has_aside((scope, _ALL)):
                 continue
-            if watcher.aside_count >= _MOST_ASIDE:
-                # Invariant 9: the names of those who came and went would otherwise wait without end.
+            if news == _ALL or watcher.aside_count >= _MOST_NEWS:
                 watcher.forget_aside([scope])
                 watcher.put_aside((scope, _ALL), partial(self._everybody, room, scope, packed, reader, True))
-                continue
-            for replica in change.replicas:
-                if replica != reader.replica:
-                    watcher.put_aside((scope, replica), partial(self._one, room, scope, packed, replica))
-            if change.count:
+            elif news == _COUNT:
                 watcher.put_aside((scope, _COUNT), partial(self._count, room, scope, packed, reader))
+            else:
+                watcher.put_aside((scope, news), partial(self._one, room, scope, packed, news))
 
     def _one(self, room: _Room, scope: str, packed: bool, replica: str) -> bytes:
         """What is shown of one replica now; encoded once for each format."""

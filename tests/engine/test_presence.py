@@ -279,7 +279,7 @@ async def test_a_hint_to_pull_goes_first_and_takes_no_presence_along(house: Hous
 
 
 async def test_what_waits_for_a_reader_who_never_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_ASIDE", 8)
+    monkeypatch.setattr(module, "_MOST_NEWS", 8)
     house = House()
     seen = Onlooker(house.enter("watcher"))
     await seen.read()
@@ -297,7 +297,7 @@ async def test_what_waits_for_a_reader_who_never_reads_is_bounded(monkeypatch: p
 
 
 async def test_an_empty_house_is_told_where_single_news_had_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_ASIDE", 1)
+    monkeypatch.setattr(module, "_MOST_NEWS", 1)
     house = House()
     seen = Onlooker(house.enter("watcher"))
     await seen.read()
@@ -309,6 +309,46 @@ async def test_an_empty_house_is_told_where_single_news_had_become_too_many(monk
     house.presence.leave(two)
     assert await seen.read() == [{"type": "present", "scope": "main", "entries": []}]
     assert seen.others["main"] == {}
+
+
+async def test_a_crowded_scope_is_told_at_a_bearable_pace_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_TELLINGS_PER_S", 100)
+    house = House()
+    crowd = [await house.look_on(f"r{n}") for n in range(16)]
+    one, two = house.enter("one", "quiet"), await house.look_on("two", "quiet")
+    seen = Onlooker(await house.look_on("watcher"))
+    for n, talker in enumerate(crowd):
+        house.say(talker, {"at": n})
+    house.say(one, {}, "quiet")
+    assert len(await seen.read()) == 1
+    house.time.advance(0.5)
+    assert await frames_of(two) == [told("one", {}, "quiet")]
+    assert 2 <= len(await seen.read()) <= 4
+    for n, talker in enumerate(crowd):
+        house.say(talker, {"at": -n})
+    house.time.advance(16 * 17 / 100)
+    assert len(await seen.read()) <= 16
+    assert seen.others["main"] == {f"r{n}": {"at": -n} for n in range(16)}
+    house.presence.close()
+    assert house.time.waiting == 0
+
+
+async def test_news_that_wait_for_a_crowd_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TELLINGS_PER_S", 10)
+    monkeypatch.setattr(module, "_MOST_NEWS", 8)
+    house = House()
+    seen = Onlooker(await house.look_on("watcher"))
+    house.say(house.enter("staying"), {})
+    for n in range(100):
+        passer_by = house.enter(f"r{n}")
+        house.say(passer_by, {})
+        house.presence.leave(passer_by)
+        assert len(house.presence._rooms["main"].news) <= 8
+    house.time.advance(10)
+    await seen.read()
+    assert seen.others["main"] == {"staying": {}}
 
 
 async def test_each_format_is_encoded_once_for_all_who_read_it(house: House) -> None:
