@@ -134,7 +134,8 @@ class _Open:
 
     def forget_applied(self) -> None:
         """Only those that wait are ever asked for their seq."""
-        self.seq_of = {update: self.seq_of[update] for update in self._updates}
+        kept = set(self._updates)
+        self.seq_of = {update: seq for update, seq in self.seq_of.items() if update in kept}
 
     def _opened(self) -> Document:
         self._progress.within, index = "load", self._progress.index
