@@ -117,7 +117,7 @@ class Document:
             if snapshot:
                 document._load_snapshot(snapshot)
             for update in updates:
-                document._merge(update, stored=True)
+                document.offer(update, trusted=True)
         except (MalformedUpdate, MergeFailed) as failure:
             raise Unreadable(str(failure)) from failure
         return document
@@ -146,12 +146,20 @@ class Document:
         self._settle()
         return self._room.missing()
 
-    def offer(self, update: bytes) -> Arrival:
+    def offer(self, update: bytes, *, trusted: bool = False) -> Arrival:
         """Merge an update, or hold it until what it needs arrives; what has waited for it is merged with it.
 
-        Raises `MalformedUpdate`, `WaitingRoomFull`, `MergeFailed`.
+        `trusted`: a server of ours made it of what it holds, so that it may be as large as a document, and there is
+        room for it to wait. Raises `MalformedUpdate`, `WaitingRoomFull`, `MergeFailed`.
         """
-        return self._merge(update, stored=False)
+        self._check()
+        extent = read_update(update, max_structs=None) if trusted else read_update(update)
+        self._shape.refuse_outright(extent)
+        arrived = Waiting(update, extent)
+        if not self._room.arrive(arrived, bounded=not trusted):
+            return Arrival(True, self._join_together(however_few=False))
+        due = self._apply(arrived, "apply")
+        return Arrival(False, self._release(due))
 
     def edited(self, update: bytes) -> None:
         """Take note of what a transaction on `doc` has made: the update that its observer was given. If it is more than
@@ -206,17 +214,6 @@ class Document:
         """What may replace the updates so far, after a round trip, and those that wait and so must be kept beside it:
         pycrdt leaves out of its encoding what is pending. Raises `MergeFailed`."""
         return self.round_trip(), self.waiting
-
-    def _merge(self, update: bytes, *, stored: bool) -> Arrival:
-        """`stored`: it was let in before, so that there must be room for it."""
-        self._check()
-        extent = read_update(update)
-        self._shape.refuse_outright(extent)
-        arrived = Waiting(update, extent)
-        if not self._room.arrive(arrived, bounded=not stored):
-            return Arrival(True, self._join_together(however_few=False))
-        due = self._apply(arrived, "apply")
-        return Arrival(False, self._release(due))
 
     def _load_snapshot(self, snapshot: bytes) -> None:
         extent = read_update(snapshot, max_structs=None)

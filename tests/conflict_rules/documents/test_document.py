@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import islice
 from typing import Any, cast
@@ -17,7 +18,7 @@ from conflict_rules.documents.document import REMOTE, Document, MergeFailed, Unr
 from conflict_rules.documents.text_positions import to_bytes
 from conflict_rules.documents.waiting_room import WaitingRoomFull
 from conflict_rules.documents.yjs_shape import Kind
-from conflict_rules.documents.yjs_update import MAX_CLIENT, MAX_CLOCK, MalformedUpdate, read_update
+from conflict_rules.documents.yjs_update import MAX_CLIENT, MAX_CLOCK, MAX_STRUCTS, MalformedUpdate, read_update
 from tests.sizes import SIZES
 from tests.support import crdt
 from tests.support.crdt import any_values, characters, nested, update
@@ -82,6 +83,23 @@ def test_shared_types_in_one_another_are_shown_as_json() -> None:
     assert replica.document.view() == {"card": {"title": "Tea 🍵", "done": [1, False]}}
 
 
+def test_four_times_the_cards_are_shown_in_about_four_times_the_time() -> None:
+    """Not in sixteen times: asked for by its place, each card would be walked to."""
+
+    def seconds(count: int) -> float:
+        document = Document("array", "board")
+        cards = [nested(1, "board"), *(nested(1, origin=(1, clock)) for clock in range(count - 1))]
+        document.offer(update((1, 0, cards)))
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            assert document.view() == [{}] * count
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert seconds(16_000) < 9 * seconds(4_000)
+
+
 @pytest.mark.parametrize("document", crdt.yjs_documents(), ids=lambda document: document.name)
 def test_a_document_that_yjs_wrote_shows_what_it_showed_there(document: crdt.YjsDocument) -> None:
     opened = Document(document.root, document.root)
@@ -140,6 +158,15 @@ def test_no_more_wait_than_may() -> None:
     document.offer(crdt.STUCK[0])
     document.offer(crdt.STUCK[4])
     assert document.view() == "abc"
+
+
+def test_what_a_server_made_of_a_document_may_be_as_large_as_one() -> None:
+    large = update((1, 0, [nested(0, "list"), *(nested(0, origin=(1, clock)) for clock in range(MAX_STRUCTS))]))
+    document = Document("array", "list")
+    with pytest.raises(MalformedUpdate, match="more than 100,000 structs"):
+        document.offer(large)
+    document.offer(large, trusted=True)
+    assert document.state_vector() == {1: MAX_STRUCTS + 1}
 
 
 def test_what_had_waited_and_fits_nowhere_is_dropped_and_told() -> None:
