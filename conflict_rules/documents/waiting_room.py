@@ -57,6 +57,7 @@ class WaitingRoom:
         self._by_client: dict[int, list[tuple[int, int, Waiting]]] = {}
         self._counter = 0
         self._tried = 0
+        self._changed = False
 
     def __len__(self) -> int:
         return len(self._held)
@@ -86,6 +87,7 @@ class WaitingRoom:
                 f"{len(self._held):,} updates with {self.bytes:,} bytes already wait for others that never came; "
                 f"no more than {self._max_count:,} and {self._max_bytes:,} may"
             )
+        self._changed = True
         self._held[waiting.update] = waiting
         self.bytes += size
         self._queue(wanted, waiting)
@@ -99,6 +101,7 @@ class WaitingRoom:
             if end <= self.have.get(client, 0):
                 continue
             self.have[client] = end
+            self._changed = True
             heap = self._by_client.get(client)
             while heap and heap[0][0] <= end:
                 due.append(self._release(heappop(heap)[2]))
@@ -112,10 +115,11 @@ class WaitingRoom:
         `however_few` False it is looked for only if twice as much waits as at the last look, which keeps a long
         shuffle linear.
         """
-        if not self._held or (not however_few and len(self._held) < 2 * self._tried):
+        if not self._held or not self._changed or (not however_few and len(self._held) < 2 * self._tried):
             return []
         self._tried = len(self._held)
         closed = self._closed()
+        self._changed = bool(closed)
         for waiting in closed:
             self._release(waiting)
         if closed:

@@ -160,6 +160,19 @@ def test_it_is_not_looked_for_at_each_arrival_but_found_soon() -> None:
     assert len(room.together()) == 2
 
 
+def test_it_is_not_looked_for_twice_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    look = WaitingRoom._closed
+    monkeypatch.setattr(WaitingRoom, "_closed", lambda room: looks.append(room) or look(room))
+    room = WaitingRoom()
+    room.arrive(waiting(A0_B5))
+    assert (room.together(), room.together(), len(looks)) == ([], [], 1)
+    room.applied(read_update(typed(7, 0)))
+    assert (room.together(), room.together(), len(looks)) == ([], [], 2)
+    room.arrive(waiting(B0_TO_4))
+    assert len(room.together()) == 2
+
+
 # Orders
 
 
