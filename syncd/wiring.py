@@ -18,6 +18,7 @@ from syncd.api.access import Access
 from syncd.api.application import make_application
 from syncd.api.body import BodyReader
 from syncd.api.conflicts import ConflictRoutes
+from syncd.api.documents import DocumentRoutes
 from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
@@ -28,7 +29,10 @@ from syncd.api.sync import SyncRoutes
 from syncd.app import App
 from syncd.bus.local import LocalBus
 from syncd.bus.protocol import Bus
+from syncd.documents.pool import DocumentPool
+from syncd.documents.protocol import Documents
 from syncd.engine.conflict_inbox import ConflictInbox
+from syncd.engine.document_reader import DocumentReader
 from syncd.engine.history import History
 from syncd.engine.limits import Limits
 from syncd.engine.presence import Presence
@@ -62,6 +66,7 @@ class Server:
     access: Access = field(init=False)
     store: Store = field(init=False)
     bus: Bus = field(init=False)
+    documents: Documents = field(init=False)
     watcher: Watcher = field(init=False)
     presence: Presence = field(init=False)
     pusher: Pusher = field(init=False)
@@ -92,6 +97,12 @@ async def open_bus(server: Server, undo: AsyncExitStack) -> None:
     undo.push_async_callback(server.bus.close)
 
 
+async def open_documents(server: Server, undo: AsyncExitStack) -> None:
+    """Whoever reads documents, in processes of their own; they begin with the first document."""
+    server.documents = DocumentPool()
+    undo.push_async_callback(server.documents.close)
+
+
 async def open_engine(server: Server, undo: AsyncExitStack) -> None:
     """The use cases. At the end, pushes that were taken are still committed."""
     server.watcher = Watcher(server.store, server.bus, server.limits)
@@ -99,7 +110,9 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
     server.presence = Presence(server.limits)
     undo.callback(server.presence.close)
     server.puller = Puller(server.store, server.limits)
-    server.pusher = Pusher(server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits)
+    server.pusher = Pusher(
+        server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits, server.documents
+    )
     undo.push_async_callback(server.pusher.close)
     server.history = History(server.store, server.app)
     server.inbox = ConflictInbox(server.store, server.pusher.act)
@@ -155,12 +168,15 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
         history=HistoryRoutes(history=server.history),
         quarantine=QuarantineRoutes(quarantine=server.quarantine, bodies=bodies),
         conflicts=ConflictRoutes(inbox=server.inbox, bodies=bodies),
+        documents=DocumentRoutes(
+            reader=DocumentReader(server.app, server.store, server.documents), bodies=bodies, limits=server.limits
+        ),
         health=HealthRoutes(store=server.store, app=server.app),
     )
 
 
 Step = Callable[[Server, AsyncExitStack], Awaitable[None]]
-STEPS: Final[Sequence[Step]] = (check_settings, open_store, open_bus, open_engine, open_web)
+STEPS: Final[Sequence[Step]] = (check_settings, open_store, open_bus, open_documents, open_engine, open_web)
 
 
 @asynccontextmanager

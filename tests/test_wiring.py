@@ -12,7 +12,14 @@ from syncd.wiring import STEPS, open_server
 
 
 async def test_the_steps_have_names_and_say_what_they_do() -> None:
-    assert [step.__name__ for step in STEPS] == ["check_settings", "open_store", "open_bus", "open_engine", "open_web"]  # type: ignore[attr-defined]
+    assert [step.__name__ for step in STEPS] == [
+        "check_settings",
+        "open_store",
+        "open_bus",
+        "open_documents",
+        "open_engine",
+        "open_web",
+    ]  # type: ignore[attr-defined]
     assert all(step.__doc__ for step in STEPS)
 
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from syncd.api.access import Access
 from syncd.api.compression import compression_middleware
 from syncd.api.conflicts import ConflictRoutes
+from syncd.api.documents import DocumentRoutes
 from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
@@ -27,6 +28,7 @@ def make_application(
     history: HistoryRoutes,
     quarantine: QuarantineRoutes,
     conflicts: ConflictRoutes,
+    documents: DocumentRoutes,
     health: HealthRoutes,
 ) -> web.Application:
     """Join the routes; sockets and streams are closed when the application shuts down."""
@@ -42,6 +44,7 @@ def make_application(
     routes = [
         web.post("/sync/v1/push", sync.push),
         web.post("/sync/v1/pull", sync.pull),
+        web.post("/sync/v1/documents", documents.read),
         web.get("/sync/v1/history", history.history),
         web.get("/sync/v1/explain", history.explain),
         web.get("/sync/v1/undo", history.undo),

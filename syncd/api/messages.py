@@ -17,6 +17,8 @@ from syncd.errors import InvalidMessage
 __all__ = [
     "ConflictQuery",
     "DismissRequest",
+    "DocumentItem",
+    "DocumentsRequest",
     "ExplainQuery",
     "Frame",
     "Hello",
@@ -79,6 +81,23 @@ Name = Annotated[str, Field(max_length=256)]
 FieldName = Annotated[str, Field(min_length=1, max_length=128)]
 Place = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 PageSize = Annotated[int, Field(ge=1, le=500)]
+
+
+class DocumentItem(_Message):
+    """What a replica holds of one document: `seq` updates of its life `since`; `state`: its state vector, in base64."""
+
+    type: Name
+    id: Name
+    field: FieldName
+    since: Place | None = None
+    seq: Place = 0
+    state: Annotated[str, Field(max_length=1_048_576)] | None = None
+
+
+class DocumentsRequest(_Message):
+    """The documents whose news a replica asks for."""
+
+    documents: Annotated[list[DocumentItem], Field(max_length=200)]
 
 
 class HistoryQuery(_Query):

@@ -5,7 +5,7 @@ What has no effect leaves the workspace as it was. Numbers, repeats and groups a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -26,12 +26,15 @@ from conflict_rules import (
     conflict_id,
     effective_stamp,
 )
+from conflict_rules.crdt import marker_of, update_of
 from conflict_rules.wire import MalformedChange
 from syncd.app import App, ResourceType, Veto
 from syncd.engine.disputes import Disputes
+from syncd.engine.documents import Judged, document_fields
 from syncd.engine.incoming import Incoming, rejected, rejected_as
 from syncd.engine.limits import Limits
 from syncd.engine.workspace import Workspace, encode_body
+from syncd.store.protocol import DocumentKey, UpdateRow
 
 __all__ = ["Applied", "Applier", "RunHooks"]
 
@@ -66,6 +69,7 @@ class Applier:
         now_ms: int,
         disputes: Disputes,
         run_hooks: RunHooks,
+        judged: Judged,
         corrects: bool = False,
     ) -> None:
         self._workspace = workspace
@@ -75,6 +79,7 @@ class Applier:
         self._now_ms = now_ms
         self._disputes = disputes
         self._run_hooks = run_hooks
+        self._judged = judged
         self._corrects = corrects
 
     async def apply(self, member: Incoming) -> Applied:
@@ -129,10 +134,11 @@ class Applier:
         state = self._workspace.state((change.type, change.id))
         try:
             resource_type = self._checked(change, state)
+            updates = self._updates(member, change)
         except InvalidValue as invalid:
             return Applied(member, rejected(invalid.code, str(invalid), invalid.field), None)
         stamp = self._effective_stamp(change)
-        outcome = await self._settled(resource_type, state, self._effective(change, stamp))
+        outcome = await self._settled(resource_type, state, self._effective(change, stamp), updates, member.digest)
         return Applied(member, outcome, stamp, outcome.kind is Kind.CONFLICT and bool(outcome.lost))
 
     def _checked(self, change: Change, state: State | None) -> ResourceType:
@@ -153,6 +159,22 @@ class Applier:
             resource_type.check_update(change.scope, change.fields)
         return resource_type
 
+    def _updates(self, member: Incoming, change: Change) -> dict[DocumentKey, bytes]:
+        """The updates of documents that it brings; raises `InvalidValue` for what is none, or cannot be taken."""
+        updates: dict[DocumentKey, bytes] = {}
+        for key, _, value in document_fields(self._app, change):
+            updates[key] = update_of(key.field, value)
+            if (refusal := self._judged.refusal(member, key.field)) is not None:
+                raise refusal
+        return updates
+
+    def _keep(self, updates: Mapping[DocumentKey, bytes], after: State, change: Change, digest: bytes) -> None:
+        for key, update in updates.items():
+            marker = marker_of(after.fields.get(key.field))
+            assert marker is not None, "the rule `crdt` leaves a marker"
+            row = UpdateRow(key, after.scope, marker.since, marker.seq, after.version, change.replica, change.n, update)
+            self._workspace.append(row, digest)
+
     def _effective_stamp(self, change: Change) -> Stamp:
         """Law 2: it is fixed here, once, at first acceptance."""
         last = self._workspace.replica(self._replica).last_stamp
@@ -171,7 +193,14 @@ class Applier:
     def _merged(self, resource_type: ResourceType, state: State | None, change: Change) -> Merged:
         return apply_change(resource_type.rule, state, change, self._workspace.head(change.scope) + 1)
 
-    async def _settled(self, resource_type: ResourceType, state: State | None, change: Change) -> Outcome:
+    async def _settled(
+        self,
+        resource_type: ResourceType,
+        state: State | None,
+        change: Change,
+        updates: Mapping[DocumentKey, bytes],
+        digest: bytes,
+    ) -> Outcome:
         try:
             merged = self._merged(resource_type, state, change)
             if merged.state is None or merged.state is state:
@@ -188,6 +217,7 @@ class Applier:
             )
             return rejected("resource_too_large", message, "fields")
         self._workspace.put(merged.state, body)
+        self._keep(updates, merged.state, change, digest)
         try:
             await self._disputes.follow(state, merged.state, change)
             asked = await self._run_hooks(change)

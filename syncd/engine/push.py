@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Final
 from weakref import WeakValueDictionary
@@ -25,16 +26,20 @@ from conflict_rules.wire import (
 )
 from syncd.app import App
 from syncd.bus.protocol import Bus
+from syncd.documents.protocol import Documents
 from syncd.engine.acts import Acts
 from syncd.engine.apply import Applier
 from syncd.engine.delta import deltas_of
 from syncd.engine.disputes import Disputes
+from syncd.engine.documents import DocumentJudge, kind_of
 from syncd.engine.group_commit import GroupCommit
 from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.incoming import SCATTERED, Incoming
+from syncd.engine.job import Job, JudgedCommits, PushReply, check_documents
 from syncd.engine.limits import Limits
 from syncd.engine.portions import Pace, group_of, scattered_groups, take_portion, units_of
 from syncd.engine.settle import Reply, Settler
+from syncd.engine.squash import Squasher
 from syncd.engine.upgrade import OTHER_VERSION, behind, lift
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
@@ -51,26 +56,6 @@ _MAX_RUNS: Final = 8
 _SERVER_REPLICA: Final = "server-"
 
 
-@dataclass(frozen=True, slots=True)
-class PushReply:
-    """The answer to a push. `settled`: the replica's highest settled number. `outcomes`: wire form, in order."""
-
-    replica: str
-    settled: int
-    outcomes: Sequence[dict[str, JsonValue]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    replica: str
-    incoming: Sequence[Incoming]
-    corrects: bool = False
-
-    @property
-    def changes(self) -> list[Change]:
-        return [member.change for member in self.incoming if isinstance(member.change, Change)]
-
-
 class _UnlockedScopes(Exception):
     """What was run needs scopes whose locks are not held: run the group again with them (law 5)."""
 
@@ -83,7 +68,14 @@ class Pusher:
     """The push use case. One for each server; `now_ms` reads the server's wall clock."""
 
     def __init__(
-        self, store: Store, app: App, bus: Bus, watcher: Watcher, now_ms: Callable[[], int], limits: Limits
+        self,
+        store: Store,
+        app: App,
+        bus: Bus,
+        watcher: Watcher,
+        now_ms: Callable[[], int],
+        limits: Limits,
+        documents: Documents | None = None,
     ) -> None:
         app.upgrades.check()
         self.on_rejected: Callable[[Set[str]], None] = lambda replicas: None
@@ -98,9 +90,14 @@ class Pusher:
         self._clock = Clock(self._server_replica, now_ms)
         self._acts = Acts(self._server_replica, now_ms, self._push_acts)
         self._pace = Pace(time.monotonic)
+        self._judge = DocumentJudge(app, store, documents)
+        self._squasher = (
+            None if documents is None else Squasher(store, documents, self._judge.turn, partial(kind_of, app))
+        )
         self._under_way = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._commits: GroupCommit[_Job, PushReply] = GroupCommit(
+        self._judged = JudgedCommits(self._judge, lambda job: self._commits.submit(job))
+        self._commits: GroupCommit[Job, PushReply] = GroupCommit(
             self._run,
             weigh=lambda job: max(1, len(job.incoming)),
             max_weight=_MAX_GROUP_CHANGES,
@@ -150,6 +147,8 @@ class Pusher:
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
         await self._commits.close()
+        if self._squasher is not None:
+            await self._squasher.close()
 
     async def _push(self, replica: str, schema: int, changes: Sequence[object], corrects: bool = False) -> PushReply:
         self._pace.begin(len(changes))
@@ -161,7 +160,7 @@ class Pusher:
             job = self._job(replica, schema, take_portion(units, self._pace.portion), scattered, corrects)
             waits: Outcome | None
             try:
-                part = await self._commits.submit(job)
+                part = await self._judged.commit(job)
             except SyncdError as error:
                 if settled is None:
                     raise
@@ -189,9 +188,9 @@ class Pusher:
 
     def _job(
         self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str], corrects: bool = False
-    ) -> _Job:
+    ) -> Job:
         arrival = Stamp(self._now_ms(), 0, replica)
-        return _Job(
+        return Job(
             replica,
             [
                 self._incoming(
@@ -220,7 +219,7 @@ class Pusher:
             return Incoming(change, raw, digest, refused, waits=lifted)
         return Incoming(change, raw, digest, refused or lifted)
 
-    async def _run(self, jobs: Sequence[_Job]) -> list[PushReply]:
+    async def _run(self, jobs: Sequence[Job]) -> list[PushReply]:
         scopes = {change.scope for job in jobs for change in job.changes if change.scope}
         for _ in range(_MAX_RUNS - 1):
             try:
@@ -232,17 +231,20 @@ class Pusher:
             raise AppError(f"each run of the hooks of the app {self._app.name!r} touches further scopes")
         return await self._run_locked(jobs, scopes, may_grow=False)
 
-    async def _run_locked(self, jobs: Sequence[_Job], scopes: set[str], *, may_grow: bool = True) -> list[PushReply]:
+    async def _run_locked(self, jobs: Sequence[Job], scopes: set[str], *, may_grow: bool = True) -> list[PushReply]:
         now_ms = self._now_ms()
         replicas = {job.replica for job in jobs}
         if any(self._app.hooks(name) for name in {change.type for job in jobs for change in job.changes}):
             replicas.add(self._server_replica)
         keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
         numbers = {(job.replica, n) for job in jobs for member in job.incoming if (n := member.change.n) is not None}
+        documents = [key for job in jobs for key in job.judged.lines]
         async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
             workspace = Workspace(may_grow=may_grow)
-            loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers))
+            loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers, documents))
             workspace.add(loaded, keys)
+            for job in jobs:
+                job.judged.check_heads(workspace.documents)
             replies = []
             for job in jobs:
                 replies.append(await self._settle(job, workspace, transaction, now_ms))
@@ -254,13 +256,15 @@ class Pusher:
             if commit is not None:
                 await transaction.commit(commit)
         if commit is not None:
+            if commit.updates and self._squasher is not None:
+                self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
             self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
             for delta in deltas_of(commit, loaded.scopes):
                 self._watcher.offer(delta)
                 self._bus.publish(delta.scope, delta.upto)
         return replies
 
-    async def _settle(self, job: _Job, workspace: Workspace, transaction: Transaction, now_ms: int) -> PushReply:
+    async def _settle(self, job: Job, workspace: Workspace, transaction: Transaction, now_ms: int) -> PushReply:
         hook_transaction = EngineHookTransaction(
             transaction,
             workspace,
@@ -278,10 +282,12 @@ class Pusher:
             now_ms,
             disputes,
             hook_transaction.run_hooks,
+            job.judged,
             corrects=job.corrects,
         )
         settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, applier)
         replies = await settler.settle(job.incoming)
+        check_documents(job, replies, workspace)
         outcomes = [
             _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
         ]

@@ -11,10 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 from conflict_rules import State
+from conflict_rules.crdt import marker_of
 from conflict_rules.digest import EMPTY_DIGEST, updated_digest
 from conflict_rules.wire import decode_state, encode_state
 from syncd.errors import AppError
-from syncd.store.protocol import Commit, Loaded, ReplicaRow, ResourceKey, SettledRow, StateRow
+from syncd.store.protocol import (
+    Commit,
+    DocumentHead,
+    DocumentKey,
+    Loaded,
+    ReplicaRow,
+    ResourceKey,
+    SettledRow,
+    StateRow,
+    UpdateRow,
+)
 
 __all__ = ["Workspace", "encode_body"]
 
@@ -40,6 +51,7 @@ class Workspace:
         self.scopes: dict[str, int] = {}
         self.replicas: dict[str, ReplicaRow] = {}
         self.settled: dict[tuple[str, int], SettledRow] = {}
+        self.documents: dict[DocumentKey, DocumentHead] = {}
         self._loaded: dict[ResourceKey, StateRow | None] = {}
         self._states: dict[ResourceKey, State | None] = {}
         self._bodies: dict[ResourceKey, bytes] = {}
@@ -48,6 +60,8 @@ class Workspace:
         self._new_states: dict[ResourceKey, State] = {}
         self._new_replicas: dict[str, ReplicaRow] = {}
         self._new_settled: dict[tuple[str, int], SettledRow] = {}
+        self._new_updates: dict[tuple[DocumentKey, int, int], tuple[UpdateRow, bytes]] = {}
+        self._dropped: dict[DocumentKey, bool] = {}
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
     def add(self, loaded: Loaded, asked: Iterable[ResourceKey] = ()) -> None:
@@ -60,6 +74,7 @@ class Workspace:
             self.replicas.setdefault(replica, row)
         for number, settled in loaded.settled.items():
             self.settled.setdefault(number, settled)
+        self.documents.update(loaded.documents)
         for key, state in loaded.states.items():
             self._loaded.setdefault(key, state)
         for key in asked:
@@ -105,13 +120,33 @@ class Workspace:
     def put(self, state: State, body: bytes) -> None:
         """Write a state; its version becomes the scope's."""
         key = (state.type, state.id)
-        digest = updated_digest(self._digests.get(state.scope, EMPTY_DIGEST), self.state(key), state)
+        before = self.state(key)
+        digest = updated_digest(self._digests.get(state.scope, EMPTY_DIGEST), before, state)
         self._set(self._digests, state.scope, digest)
         self._set(self._states, key, state)
         self._set(self._bodies, key, body)
         self._set(self._new_states, key, state)
         self._set(self.scopes, state.scope, state.version)
         self._set(self._new_scopes, state.scope, state.version)
+        if state.deleted is not None and before is not None:
+            for name in before.fields.keys() - state.fields.keys():
+                if marker_of(before.fields[name]) is not None:
+                    self._drop(DocumentKey(*key, name))
+
+    def append(self, row: UpdateRow, digest: bytes) -> None:
+        """Keep an update of a document. `digest`: of the change that brought it."""
+        self._set(self._new_updates, (row.key, row.since, row.seq), (row, digest))
+
+    def appended(self, key: DocumentKey) -> list[tuple[UpdateRow, bytes]]:
+        """The updates that were kept here of a document, in order, each with the digest of its change."""
+        return [entry for entry in self._new_updates.values() if entry[0].key == key]
+
+    def _drop(self, key: DocumentKey) -> None:
+        """A document goes with its resource, and what was kept of it here."""
+        for row, _ in self.appended(key):
+            place = (key, row.since, row.seq)
+            self._undo.append((self._new_updates, place, self._new_updates.pop(place)))
+        self._set(self._dropped, key, True)
 
     def settle(self, row: SettledRow, replica: ReplicaRow) -> None:
         """Settle a change, and with it move its replica on."""
@@ -144,7 +179,15 @@ class Workspace:
         states.sort(key=lambda row: (row.scope, row.version))
         replicas = [replace(row, seen_at_ms=at_ms) for row in self._new_replicas.values()]
         digests = {scope: self._digests[scope] for scope in self._new_scopes}
-        return Commit(states, dict(self._new_scopes), list(self._new_settled.values()), replicas, digests)
+        return Commit(
+            states,
+            dict(self._new_scopes),
+            list(self._new_settled.values()),
+            replicas,
+            digests,
+            updates=[row for row, _ in self._new_updates.values()],
+            dropped=list(self._dropped),
+        )
 
     def _set(self, table: dict[Any, Any], key: object, value: object) -> None:
         self._undo.append((table, key, table.get(key, _MISSING)))

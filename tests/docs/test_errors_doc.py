@@ -49,6 +49,7 @@ PASSED_ON = {
     "outcome.code or outcome.kind.value",
     "outcome.get('code')",
     "refusal.problem_code",
+    "verdict.code",
     "veto.code",
 }
 """Expressions that hand on a code that was given elsewhere."""

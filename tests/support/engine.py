@@ -12,6 +12,7 @@ from typing import Any
 from conflict_rules import Stamp
 from syncd.app import App, open_app
 from syncd.bus.local import LocalBus
+from syncd.documents.protocol import Documents
 from syncd.engine.limits import Limits
 from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
@@ -45,6 +46,7 @@ class Engine:
     watcher: Watcher
     bus: LocalBus
     clock: SettableClock
+    documents: Documents | None = None
 
     def replica(self, name: str, *, ahead_s: float = 0) -> Replica:
         return Replica(self, name, ahead_ms=int(ahead_s * 1000))
@@ -114,6 +116,7 @@ async def open_engine(
     limits: Limits | None = None,
     clock: SettableClock | None = None,
     wrap: Callable[[Store], Store] | None = None,
+    documents: Documents | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine on the database at `path`; `wrap` may put something between it and its store."""
     clock = clock or SettableClock()
@@ -123,9 +126,9 @@ async def open_engine(
         store = wrap(store)
     bus = LocalBus()
     watcher = Watcher(store, bus, limits)
-    pusher = Pusher(store, app or open_app(), bus, watcher, clock, limits)
+    pusher = Pusher(store, app or open_app(), bus, watcher, clock, limits, documents)
     try:
-        yield Engine(store, pusher, Puller(store, limits), watcher, bus, clock)
+        yield Engine(store, pusher, Puller(store, limits), watcher, bus, clock, documents)
     finally:
         await pusher.close()
         await watcher.close()

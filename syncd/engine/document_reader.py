@@ -1,0 +1,93 @@
+"""Documents for replicas: what each of them lacks, as raw updates where the log still has them, and else by difference.
+
+Whether there is anything new is told by `since` and `seq`: a state vector shows no deletions, so that equal ones do not
+mean equal documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from conflict_rules.crdt import DocumentKind
+from syncd.app import App
+from syncd.documents.protocol import Documents
+from syncd.engine.documents import kind_of
+from syncd.errors import NotFound
+from syncd.store.protocol import DocumentKey, Store, StoredDocument
+
+__all__ = ["AskedDocument", "DocumentPart", "DocumentReader"]
+
+_SMALL_BYTES: Final = 16_384
+"""A snapshot of no more is sent as it is: to work out the difference would take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDocument:
+    """What a replica holds of a document: `seq` updates of the life `since`, 0 for nothing; `state`: its state vector,
+    encoded as Yjs does, None if it would rather have the whole.
+    """
+
+    key: DocumentKey
+    since: int = 0
+    seq: int = 0
+    state: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPart:
+    """What it lacks: after these updates, in this order, it holds the document at (`since`, `seq`)."""
+
+    key: DocumentKey
+    since: int
+    seq: int
+    updates: Sequence[bytes]
+
+
+class DocumentReader:
+    """The use case. Reads from one snapshot each."""
+
+    def __init__(self, app: App, store: Store, documents: Documents | None) -> None:
+        self._app = app
+        self._store = store
+        self._documents = documents
+
+    async def read(self, asked: AskedDocument) -> DocumentPart:
+        """What `asked` lacks.
+
+        Raises `NotFound` (code "unknown_document") for what never was or has gone with its resource, and
+        `DocumentUnreadable` if what is stored does not load.
+        """
+        kind = kind_of(self._app, asked.key)
+        if kind is None:
+            raise _unknown(asked.key)
+        async with self._store.snapshot() as snapshot:
+            if asked.seq:
+                news = await snapshot.updates_since(asked.key, asked.since, asked.seq)
+                if news is not None:
+                    return DocumentPart(asked.key, asked.since, asked.seq + len(news), news)
+            stored = await snapshot.document(asked.key)
+        if stored is None:
+            raise _unknown(asked.key)
+        return DocumentPart(asked.key, stored.since, stored.seq, await self._lacking(asked, kind, stored))
+
+    async def _lacking(self, asked: AskedDocument, kind: DocumentKind, stored: StoredDocument) -> list[bytes]:
+        whole = [stored.snapshot] if stored.snapshot else []
+        if asked.state is not None and asked.since == stored.since and len(stored.snapshot) > _SMALL_BYTES:
+            assert self._documents is not None, "an app with documents is served with something that can read them"
+
+            async def load() -> StoredDocument | None:
+                return stored
+
+            whole = [await self._documents.diff(asked.key, kind, stored.since, stored.seq, load, asked.state)]
+        # Those that wait for what they depend on are in no difference.
+        return [*whole, *(update for _, update in stored.updates)]
+
+
+def _unknown(key: DocumentKey) -> NotFound:
+    return NotFound(
+        f"there is no document in the field {key.field!r} of the {key.type} {key.id!r}",
+        hint="It never was, or has gone with its resource: a pull tells.",
+        code="unknown_document",
+    )

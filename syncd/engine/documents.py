@@ -1,0 +1,172 @@
+"""Documents on the path of a push: their updates are judged before the transaction, which only sees that it still holds
+(law 12). So an update that hangs, ends or poisons whoever reads it holds no lock of the database.
+
+While a push is judged and committed, its documents are its own: two pushes to one document go one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from conflict_rules import Change, InvalidValue
+from conflict_rules.crdt import Collaborative, DocumentKind, Marker, update_of
+from syncd.app import App
+from syncd.documents.protocol import Documents, Verdict
+from syncd.engine.incoming import Incoming
+from syncd.store.protocol import DocumentHead, DocumentKey, Store, StoredDocument
+
+__all__ = ["DocumentJudge", "Judged", "StaleDocument", "document_fields", "kind_of"]
+
+OfferId = tuple[int, bytes, str]
+"""The number and the digest of a change, and the field: a number may come twice in a push, with other content."""
+
+
+class StaleDocument(Exception):
+    """What was judged is not what would be written: judge again. Nothing was applied."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """The updates of one push to one document, in order, judged over `base` (None: there is none yet)."""
+
+    base: Marker | None
+    fine: list[OfferId] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What is known of the updates in a push before it is settled."""
+
+    lines: dict[DocumentKey, _Line] = field(default_factory=dict)
+    verdicts: dict[OfferId, Verdict] = field(default_factory=dict)
+
+    def refusal(self, member: Incoming, name: str) -> InvalidValue | None:
+        """Why the update in this field cannot be taken, if so; raises `StaleDocument` for one that was not judged."""
+        verdict = self.verdicts.get(_offer_id(member, name))
+        if verdict is None:
+            raise StaleDocument
+        return None if verdict.code is None else InvalidValue(verdict.code, f"fields.{name}", verdict.message)
+
+    def check_heads(self, heads: Mapping[DocumentKey, DocumentHead]) -> None:
+        """Raise `StaleDocument` unless the documents still stand where they were judged."""
+        for key, line in self.lines.items():
+            head = heads.get(key)
+            if line.base != (None if head is None else Marker(head.since, head.seq)):
+                raise StaleDocument
+
+    def check_written(
+        self, written: Mapping[DocumentKey, Sequence[tuple[OfferId, Marker]]], harmless: Iterable[OfferId]
+    ) -> None:
+        """Raise `StaleDocument` if an update is written without one that it was judged after, or to another life.
+
+        `written`: in order, each with the marker that it led to. `harmless`: repeats of what took effect long ago, and
+        so is in the document anyway.
+        """
+        left_out = set(harmless)
+        for key, line in self.lines.items():
+            offers = [offer for offer, _ in written.get(key, ())]
+            judged = [offer for offer in line.fine if offer in offers or offer not in left_out]
+            if offers != judged[: len(offers)]:
+                raise StaleDocument
+            for place, (_, marker) in enumerate(written.get(key, ()), 1):
+                base = line.base or Marker(marker.since, 0)
+                if marker != Marker(base.since, base.seq + place):
+                    raise StaleDocument
+
+
+class DocumentJudge:
+    """Judges updates in the order of their push. One for each server; `documents` is None where no app has any."""
+
+    def __init__(self, app: App, store: Store, documents: Documents | None) -> None:
+        self._app = app
+        self._store = store
+        self._documents = documents
+        self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def judged(self, incoming: Sequence[Incoming]) -> AsyncIterator[Judged]:
+        """What is to be known of these changes; until the block is left, their documents are nobody else's."""
+        offers = self._offers(incoming)
+        judged = Judged()
+        if not offers:
+            yield judged
+            return
+        async with AsyncExitStack() as held:
+            # In one order, so that no two pushes wait for each other.
+            for key in sorted(offers):
+                await held.enter_async_context(self.turn(key))
+            for key, (kind, updates) in offers.items():
+                judged.lines[key] = await self._judge(key, kind, updates, judged.verdicts)
+            yield judged
+
+    def turn(self, key: DocumentKey) -> asyncio.Lock:
+        """What is held while a document is judged and written."""
+        return self._turns.setdefault(key, asyncio.Lock())
+
+    async def _judge(
+        self,
+        key: DocumentKey,
+        kind: DocumentKind,
+        updates: Sequence[tuple[OfferId, bytes]],
+        verdicts: dict[OfferId, Verdict],
+    ) -> _Line:
+        assert self._documents is not None, "an app with documents is served with something that can read them"
+        async with self._store.snapshot() as snapshot:
+            stored = await snapshot.document(key)
+
+        async def load() -> StoredDocument | None:
+            return stored
+
+        since, seq = (0, 0) if stored is None else (stored.since, stored.seq)
+        told = await self._documents.check(key, kind, since, seq, load, [update for _, update in updates])
+        line = _Line(None if stored is None else Marker(since, seq))
+        for (offer, _), verdict in zip(updates, told, strict=True):
+            verdicts[offer] = verdict
+            if verdict.code is None:
+                line.fine.append(offer)
+        return line
+
+    def _offers(
+        self, incoming: Sequence[Incoming]
+    ) -> dict[DocumentKey, tuple[DocumentKind, list[tuple[OfferId, bytes]]]]:
+        offers: dict[DocumentKey, tuple[DocumentKind, list[tuple[OfferId, bytes]]]] = {}
+        for member in incoming:
+            if member.refused is not None or not isinstance(member.change, Change):
+                continue
+            for key, kind, value in document_fields(self._app, member.change):
+                try:
+                    update = update_of(key.field, value)
+                except InvalidValue:
+                    # The rule will say so.
+                    continue
+                offer = (_offer_id(member, key.field), update)
+                line = offers.setdefault(key, (kind, []))[1]
+                if offer not in line:
+                    line.append(offer)
+        return offers
+
+
+def kind_of(app: App, key: DocumentKey) -> DocumentKind | None:
+    """The kind of a document, by what the app declares of its field; None if that holds none."""
+    resource_type = app.type(key.type)
+    rule = None if resource_type is None else resource_type.rule.field_rule(key.field)
+    return rule.kind if isinstance(rule, Collaborative) else None
+
+
+def document_fields(app: App, change: Change) -> Iterator[tuple[DocumentKey, DocumentKind, object]]:
+    """The fields of a change that hold documents: of which, of what kind, and what is offered."""
+    resource_type = app.type(change.type) if change.fields else None
+    if resource_type is None:
+        return
+    for name, value in change.fields.items():
+        rule = resource_type.rule.field_rule(name)
+        if isinstance(rule, Collaborative):
+            yield DocumentKey(change.type, change.id, name), rule.kind, value
+
+
+def _offer_id(member: Incoming, name: str) -> OfferId:
+    return member.change.n or 0, member.digest, name

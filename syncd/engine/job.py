@@ -1,0 +1,103 @@
+"""A portion of a push, as it waits for its commit, and how one with documents gets there: judged, committed, and if it
+came out otherwise than judged, change by change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from conflict_rules import Change
+from conflict_rules.crdt import Marker
+from conflict_rules.values import JsonValue
+from syncd.engine.documents import DocumentJudge, Judged, StaleDocument
+from syncd.engine.incoming import Incoming, rejected
+from syncd.engine.portions import units_of
+from syncd.engine.settle import Reply
+from syncd.engine.workspace import Workspace
+
+__all__ = ["Job", "JudgedCommits", "PushReply", "check_documents"]
+
+_MAX_TRIES: Final = 8
+_CROWDED: Final = rejected(
+    "document_update_failed", "its document was changed by others each time before it could be written", None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PushReply:
+    """The answer to a push. `settled`: the replica's highest settled number. `outcomes`: wire form, in order."""
+
+    replica: str
+    settled: int
+    outcomes: Sequence[dict[str, JsonValue]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Changes of one replica that are settled in one go. `corrects`: see `Pusher.push`."""
+
+    replica: str
+    incoming: Sequence[Incoming]
+    corrects: bool = False
+    judged: Judged = field(default_factory=Judged)
+
+    @property
+    def changes(self) -> list[Change]:
+        """Those that could be read."""
+        return [member.change for member in self.incoming if isinstance(member.change, Change)]
+
+
+class JudgedCommits:
+    """Commits jobs through `submit`, each with what its updates of documents were found to be."""
+
+    def __init__(self, judge: DocumentJudge, submit: Callable[[Job], Awaitable[PushReply]]) -> None:
+        self._judge = judge
+        self._submit = submit
+
+    async def commit(self, job: Job) -> PushReply:
+        """Judge and commit; raises what the commit does."""
+        try:
+            return await self._try(job)
+        except StaleDocument:
+            # A hook has refused one, say, and those behind it were judged as if it had not.
+            pass
+        outcomes: list[dict[str, JsonValue]] = []
+        settled = 0
+        for unit in units_of([member.raw for member in job.incoming]):
+            members = job.incoming[len(outcomes) : len(outcomes) + len(unit)]
+            part = await self._commit_unit(replace(job, incoming=members))
+            outcomes += part.outcomes
+            settled = part.settled
+        return PushReply(job.replica, settled, outcomes)
+
+    async def _commit_unit(self, job: Job) -> PushReply:
+        for _ in range(_MAX_TRIES):
+            try:
+                return await self._try(job)
+            except StaleDocument:
+                continue
+        return await self._submit(
+            replace(job, incoming=[replace(member, refused=member.refused or _CROWDED) for member in job.incoming])
+        )
+
+    async def _try(self, job: Job) -> PushReply:
+        async with self._judge.judged(job.incoming) as judged:
+            return await self._submit(replace(job, judged=judged))
+
+
+def check_documents(job: Job, replies: Sequence[Reply], workspace: Workspace) -> None:
+    """Raise `StaleDocument` if an update would be written without one that it was judged after."""
+    if not job.judged.lines:
+        return
+    written = {
+        key: [((row.n, digest, key.field), Marker(row.since, row.seq)) for row, digest in workspace.appended(key)]
+        for key in job.judged.lines
+    }
+    harmless = [
+        (reply.n or 0, member.digest, name)
+        for reply, member in zip(replies, job.incoming, strict=True)
+        if reply.repeat and reply.outcome.kind.took_effect and isinstance(member.change, Change)
+        for name in member.change.fields
+    ]
+    job.judged.check_written(written, harmless)

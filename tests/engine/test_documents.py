@@ -1,0 +1,278 @@
+"""Documents on the path of a push: judged before the transaction, written with it, each push after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pycrdt import Doc, Text
+
+from conflict_rules import Change
+from syncd.app import App, HookTransaction, Resource, Veto, rules
+from syncd.documents.pool import DocumentPool
+from syncd.engine.document_reader import AskedDocument, DocumentPart, DocumentReader
+from syncd.errors import NotFound
+from syncd.store.protocol import DocumentKey
+from tests.support.engine import Engine, Replica, open_engine
+
+app = App("club")
+NOTES = DocumentKey("note", "n", "text")
+HANG = bytes.fromhex("01010400040105617272617905f09f98807800")
+
+
+@app.resource(scope="main", rule=rules.merge)
+class Note(Resource):
+    title: str = ""
+    text: Annotated[str, rules.crdt] = ""
+
+
+@app.resource(scope="main", rule=rules.merge, deletes="update_wins")
+class Plan(Resource):
+    text: Annotated[str, rules.crdt] = ""
+
+
+@app.on_change(Note)
+async def no_swearing(tx: HookTransaction, change: Change) -> None:
+    if change.fields.get("title") == "damn":
+        raise Veto("no swearing", code="swearing")
+
+
+class Writer:
+    """A person with a document of his own, who types and sends."""
+
+    def __init__(self, engine: Engine, name: str, *, type: str = "note", id: str = "n") -> None:
+        self.engine = engine
+        self.replica = Replica(engine, name)
+        self.type = type
+        self.id = id
+        self.doc: Any = Doc()
+        self.doc["text"] = Text()
+
+    @property
+    def text(self) -> str:
+        return str(self.doc["text"])
+
+    def types(self, at: int, letters: str) -> str:
+        """Type, and return the update."""
+        before = self.doc.get_state()
+        self.doc["text"].insert(at, letters)
+        return base64.b64encode(self.doc.get_update(before)).decode()
+
+    def change(self, op: str, base: int = 0, /, **fields: Any) -> dict[str, Any]:
+        return self.replica.change(op, self.id, base, _type=self.type, **fields)
+
+    async def writes(self, at: int, letters: str, op: str = "update", **fields: Any) -> dict[str, Any]:
+        (outcome,) = await self.replica.push(self.change(op, 0, text={"update": self.types(at, letters)}, **fields))
+        return outcome
+
+    def takes(self, part: DocumentPart) -> None:
+        for update in part.updates:
+            self.doc.apply_update(update)
+
+
+@asynccontextmanager
+async def a_pool() -> AsyncIterator[DocumentPool]:
+    pool = DocumentPool()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    async with a_pool() as documents, open_engine(tmp_path / "db", app=app, documents=documents) as engine:
+        yield engine
+
+
+async def read(engine: Engine, since: int = 0, seq: int = 0, *, key: DocumentKey = NOTES) -> DocumentPart:
+    assert engine.documents is not None
+    return await DocumentReader(app, engine.store, engine.documents).read(AskedDocument(key, since, seq))
+
+
+async def content(engine: Engine, *, type: str = "note", id: str = "n") -> str:
+    """What somebody reads who has nothing yet."""
+    reader = Writer(engine, "reader")
+    part = await read(engine, key=DocumentKey(type, id, "text"))
+    reader.takes(part)
+    state = (await engine.states())[id]
+    assert state["fields"]["text"] == {"document": {"since": part.since, "seq": part.seq}}
+    return reader.text
+
+
+async def test_two_who_type_without_having_seen_each_other_end_with_the_letters_of_both(engine: Engine) -> None:
+    a, b = Writer(engine, "a"), Writer(engine, "b")
+    assert (await a.writes(0, "ab", "create"))["outcome"] == "applied"
+    b.takes(await read(engine))
+    await a.writes(2, "c")
+    assert (await b.writes(0, "x"))["outcome"] == "merged"
+    assert await content(engine) == "xabc"
+    part = await read(engine, 1, 1)
+    assert (part.since, part.seq, len(part.updates)) == (1, 3, 2)
+
+
+async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with a_pool() as documents:
+        async with open_engine(tmp_path / "db", app=app, documents=documents) as engine:
+            writer = Writer(engine, "a")
+            await writer.writes(0, "नेपाल", "create")
+        async with open_engine(tmp_path / "db", app=app, documents=documents) as engine:
+            writer.replica.engine = engine
+            await writer.writes(15, "😀")
+            assert await content(engine) == "नेपाल😀"
+
+
+async def test_a_repeat_is_answered_again_and_the_change_behind_it_is_merged(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    first = a.change("create", text={"update": a.types(0, "a")})
+    second = a.change("update", text={"update": a.types(1, "b")})
+    await a.replica.push(first)
+    outcomes = await a.replica.push(first, second)
+    assert [(each["outcome"], each.get("repeat", False)) for each in outcomes] == [
+        ("applied", True),
+        ("applied", False),
+    ]
+    assert await content(engine) == "ab"
+
+
+@pytest.mark.parametrize("bad", [b"\x01\x01\x01", b"no update at all"])
+async def test_an_update_that_cannot_be_read_is_refused_alone_with_its_field(engine: Engine, bad: bytes) -> None:
+    a = Writer(engine, "a")
+    outcomes = await a.replica.push(
+        a.change("create", text={"update": a.types(0, "a")}),
+        a.change("update", text={"update": base64.b64encode(bad).decode()}),
+        a.change("update", text={"update": a.types(1, "b")}),
+    )
+    assert [each["outcome"] for each in outcomes] == ["applied", "rejected", "applied"]
+    assert (outcomes[1]["code"], outcomes[1]["field"]) == ("invalid_document_update", "fields.text")
+    assert await content(engine) == "ab"
+
+
+async def test_plain_text_is_refused(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    (outcome,) = await a.replica.push(a.change("create", text="plain"))
+    assert (outcome["outcome"], outcome["code"]) == ("rejected", "invalid_document_update")
+    with pytest.raises(NotFound, match="no document"):
+        await read(engine)
+
+
+async def test_an_update_that_a_hook_vetoes_is_no_part_of_the_document_nor_of_what_comes_after_it(
+    engine: Engine,
+) -> None:
+    a = Writer(engine, "a")
+    outcomes = await a.replica.push(
+        a.change("create", text={"update": a.types(0, "a")}),
+        a.change("update", title="damn", text={"update": a.types(1, "b")}),
+        a.change("update", text={"update": a.types(2, "c")}),
+    )
+    assert [each["outcome"] for each in outcomes] == ["applied", "rejected", "applied"]
+    # The third waits for the second, which its replica will make anew.
+    assert await content(engine) == "a"
+    assert (await engine.states())["n"]["fields"]["text"] == {"document": {"since": 1, "seq": 2}}
+
+
+async def test_a_group_that_fails_leaves_the_document_as_it_was(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "a", "create")
+    outcomes = await a.replica.push(
+        a.change("update", _group="g", text={"update": a.types(1, "b")}),
+        a.change("update", _group="g", title="damn"),
+    )
+    assert [each["outcome"] for each in outcomes] == ["rejected", "rejected"]
+    assert await content(engine) == "a"
+
+
+async def test_many_who_write_at_once_lose_nothing(engine: Engine) -> None:
+    owner = Writer(engine, "owner")
+    await owner.writes(0, "-", "create")
+    writers = [Writer(engine, f"w{i}") for i in range(8)]
+    for writer in writers:
+        writer.takes(await read(engine))
+    await asyncio.gather(*(writer.writes(1, str(place)) for place, writer in enumerate(writers)))
+    assert sorted(await content(engine)) == sorted("-01234567")
+
+
+async def test_an_update_that_comes_before_what_it_depends_on_is_kept_and_merged_when_that_comes(
+    engine: Engine,
+) -> None:
+    a, b = Writer(engine, "a"), Writer(engine, "b")
+    await b.writes(0, "-", "create")
+    first, second = a.types(0, "one "), a.types(4, "two")
+    for update in (second, first):
+        (outcome,) = await a.replica.push(a.change("update", text={"update": update}))
+        assert outcome["outcome"] == "merged"
+    assert sorted(await content(engine)) == sorted("-one two")
+
+
+async def test_a_document_goes_with_its_resource_and_begins_anew_with_it(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "first life", "create")
+    await a.replica.push(a.change("delete", 1))
+    with pytest.raises(NotFound, match="no document"):
+        await read(engine)
+    again = Writer(engine, "a")
+    again.replica = a.replica
+    (outcome,) = await a.replica.push(again.change("restore", 2, text={"update": again.types(0, "second")}))
+    assert outcome["outcome"] == "applied"
+    assert await content(engine) == "second"
+    assert (await engine.states())["n"]["fields"]["text"] == {"document": {"since": 3, "seq": 1}}
+    # Who holds something of the first life is given the second from its start.
+    part = await read(engine, 1, 1)
+    assert (part.since, part.seq) == (3, 1)
+
+
+async def test_a_delete_and_a_new_life_may_come_in_one_push(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "first life", "create")
+    again = Writer(engine, "a")
+    again.replica = a.replica
+    outcomes = await a.replica.push(
+        a.change("update", text={"update": a.types(0, "x")}),
+        a.change("delete", 1),
+        again.change("restore", 1, text={"update": again.types(0, "second")}),
+    )
+    assert [each["outcome"] for each in outcomes] == ["applied"] * 3
+    assert await content(engine) == "second"
+
+
+async def test_where_edits_win_over_deletes_the_document_comes_back_as_it_was(engine: Engine) -> None:
+    a, b = (Writer(engine, name, type="plan", id="p") for name in "ab")
+    await a.writes(0, "plan", "create")
+    b.takes(await read(engine, key=DocumentKey("plan", "p", "text")))
+    await a.replica.push(a.change("delete", 1))
+    assert (await b.writes(4, "!"))["outcome"] == "merged"
+    assert await content(engine, type="plan", id="p") == "plan!"
+
+
+async def test_a_long_log_gives_way_to_a_snapshot_that_holds_the_same(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "-", "create")
+    waits_for_ever = Writer(engine, "b")
+    waits_for_ever.types(0, "never sent")
+    early = waits_for_ever.types(0, "waits")
+    await a.replica.push(a.change("update", text={"update": early}))
+    for place in range(30):
+        await a.replica.push(*(a.change("update", text={"update": a.types(0, str(place % 10))}) for _ in range(10)))
+    await engine.pusher.close()
+    async with engine.store.snapshot() as snapshot:
+        stored = await snapshot.document(NOTES)
+    assert stored is not None
+    assert stored.seq == 302
+    assert stored.snapshot_seq > 200
+    assert stored.updates[0] == (2, base64.b64decode(early)), "what waits is in no snapshot"
+    assert await content(engine) == a.text
+
+
+async def test_what_hangs_whoever_reads_it_is_refused_and_others_are_served_meanwhile(engine: Engine) -> None:
+    a, b = Writer(engine, "a"), Writer(engine, "b", id="other")
+    await a.writes(0, "a", "create")
+    hostile = a.change("update", text={"update": base64.b64encode(HANG).decode()})
+    (bad,), good = await asyncio.gather(a.replica.push(hostile), b.writes(0, "b", "create"))
+    assert bad["outcome"] == "rejected"
+    assert good["outcome"] == "applied"
+    assert await content(engine) == "a"
