@@ -26,7 +26,8 @@ class Sizes:
     many two to eight replicas play beside the reference model. `mutants`: how many broken rules the tests must notice,
     None for all; `mutant_histories`: how many of those histories each has to get through. `trace_shuffles`: in how many
     orders of either kind the updates of each recorded text arrive (a second each). `random_documents`: how many of the
-    984 random documents pycrdt makes of their updates.
+    984 random documents pycrdt makes of their updates. `hostile_updates`: how many are given to the workers that read
+    documents.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Sizes:
     mutant_histories: int = 100
     trace_shuffles: int = 1
     random_documents: int = 100
+    hostile_updates: int = 20_000
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -59,6 +61,7 @@ FULL: Final = Sizes(
     mutants=None,
     trace_shuffles=20,
     random_documents=984,
+    hostile_updates=1_000_000,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}

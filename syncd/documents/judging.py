@@ -119,10 +119,9 @@ class Judging:
         """Find out which update it was, if it was one."""
         if died.before_the_updates:
             self._lost += 1
-            fine = self._fine()
-            if self._lost >= _MAX_LOST and fine:
+            if self._lost >= _MAX_LOST:
                 self._lost = 0
-                self._refuse(fine[-1], died)
+                await self._without_the_last(part, died)
             return
         place = 0 if len(part) == 1 else died.place
         if place is None or place >= len(part):
@@ -132,7 +131,8 @@ class Judging:
         self._deaths[index] += 1
         alone = await self._try([], [self._updates[index]], True)
         if isinstance(alone, Died):
-            if not alone.before_the_updates:
+            # Whether it was loaded or not: what ends fresh processes one after the other is not tried for ever.
+            if not alone.before_the_updates or self._deaths[index] >= _MAX_LOST:
                 self._refuse(index, alone)
         elif self._deaths[index] < 2:
             self._singly_until = part[-1]
@@ -141,6 +141,16 @@ class Judging:
         else:
             # It hangs on earlier ones of this call: without them it cannot be told.
             self._refuse(index, died)
+
+    async def _without_the_last(self, part: Sequence[int], died: Died) -> None:
+        """It does not come as far as the updates: either what was fine is not, or what is stored."""
+        fine = self._fine()
+        if fine:
+            self._refuse(fine[-1], died)
+        else:
+            alone = await self._try([], [self._updates[part[0]]], True)
+            if isinstance(alone, Died):
+                self._refuse(part[0], alone)
 
     async def _halve(self, index: int, died: Died) -> None:
         """`index` is fine alone, and ends a worker after those before it: refuse the one that makes the difference."""

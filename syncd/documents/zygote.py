@@ -44,9 +44,11 @@ class Zygote:
                 pass
         except ConnectionError:
             pass
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._reap()
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
     def _fork(self) -> bool:
         request, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), 1)
