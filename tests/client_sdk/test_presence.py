@@ -225,7 +225,7 @@ async def test_who_is_here_can_be_followed_as_it_changes_until_the_client_closes
     assert await anext(following) == Present()
     rest = asyncio.create_task(anext(following, None))
     await tablet.close()
-    assert await rest is None
+    assert await asyncio.wait_for(rest, 10) is None
     assert [each async for each in tablet._presences.of("main")] == []
 
 
