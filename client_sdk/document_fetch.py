@@ -11,7 +11,7 @@ import logging
 from typing import Final
 
 from client_sdk.document_rows import DocumentKey
-from client_sdk.errors import DocumentUnreadable, Refused
+from client_sdk.errors import Busy, DocumentUnreadable, Refused
 from client_sdk.local_documents import Fetched
 from client_sdk.messages import DocumentAnswer
 from client_sdk.replica import Replica
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _MOST: Final = 32
 """Documents in one message."""
+_UNAVAILABLE: Final = "documents_unavailable"
 _LONG: Final = 64
 """So many updates behind, and the server may no longer have them one by one: it is told the state vector."""
 
@@ -65,13 +66,19 @@ class Fetch:
             self._most = max(1, len(keys) // 2)
             raise
         self._most = min(_MOST, self._most * 2)
-        for key, answer in zip(keys, answers, strict=True):
+        later: str | None = None
+        for key, answer in zip(keys, answers, strict=False):
             if DocumentKey(answer.type, answer.id, answer.field) != key:
                 self._fails(key, wanted[key], "the server answered about another document")
+            elif answer.refusal == _UNAVAILABLE:
+                later = answer.message
             elif answer.refusal is not None:
                 self._fails(key, wanted[key], f"{answer.message} ({answer.refusal})")
             else:
                 await self._take(key, asked[key], wanted[key], answer)
+
+        if later is not None:
+            raise Busy(later)
 
     async def _take(self, key: DocumentKey, asked: Marker | None, wanted: Marker, answer: DocumentAnswer) -> None:
         documents = self._replica.documents

@@ -197,9 +197,8 @@ class Document:
                 await self._commit(opened, act, foreign, made)
             except BaseException:
                 # What is in memory must not be more than what the file has.
-                if opened.unsaved:
-                    opened.spoilt = True
-                if opened.spoilt:
+                opened.outdated = opened.outdated or opened.unsaved
+                if opened.spoilt or opened.outdated:
                     await self._replica.documents.refresh(self._key)
                 raise
 

@@ -159,11 +159,11 @@ class LocalDocuments:
         if document is not None:
             await self._refresh(key, document)
 
-    def spoil(self, key: DocumentKey) -> None:
+    def outdate(self, key: DocumentKey) -> None:
         """What is in memory is no longer what is stored: something that was made here does not count."""
         document = self._open.get(key)
         if document is not None:
-            document.spoilt = True
+            document.outdated = True
 
     # What the network brings
 
@@ -177,7 +177,7 @@ class LocalDocuments:
                 elif _counted(outcome, key.field):
                     found.append(EchoRow(key, entry.seq, outcome.version, update))
                 else:
-                    self.spoil(key)
+                    self.outdate(key)
         return found
 
     def updates_in(self, entry: Entry) -> list[tuple[DocumentKey, bytes]]:
@@ -200,7 +200,7 @@ class LocalDocuments:
         for key, _ in self.updates_in(entry):
             if not _counted(outcome, key.field):
                 self._echoes.get(key, {}).pop(entry.seq, None)
-                self.spoil(key)
+                self.outdate(key)
 
     def resources_in(self, scope: str) -> set[ResourceKey]:
         """The resources of a scope of whose documents anything is here."""
@@ -239,17 +239,22 @@ class LocalDocuments:
         updates = [update for update in fetched.updates if update]
         # What is beyond the marker may be an own update, which must not be counted again when the marker has it.
         now = HeadRow(key, confirmed.scope, marker.since, min(fetched.seq, marker.seq))
+        # Of what came while the answer was under way it cannot be told which of it the answer holds: so the echoes that
+        # are left count for nothing until another answer ends them.
+        left = {} if fetched.seq >= marker.seq else self._echoes.get(key, {})
+        left = {place: replace(echo, version=0) for place, echo in left.items()}
         async with self._replica.store.transaction():
             await self._rows.save(now, updates, instead=instead)
-            if fetched.seq >= marker.seq:
-                await self._rows.drop_echoes([key])
+            await self._rows.drop_echoes([key])
+            await self._rows.add_echoes(left.values())
         self._heads[key] = now
         if instead:
             self._lives[key] += 1
-        if fetched.seq >= marker.seq:
-            self._echoes.pop(key, None)
+        self._echoes.pop(key, None)
+        if left:
+            self._echoes[key] = left
         document = self._open.get(key)
-        if document is not None and not instead and not document.spoilt:
+        if document is not None and not instead and not (document.spoilt or document.outdated):
             try:
                 for update in updates:
                     document.take(update)
@@ -344,7 +349,12 @@ class LocalDocuments:
             self._views.move_to_end(key)
             return kept[1]
         try:
-            if open_here is not None and not open_here.spoilt and open_here.base == life and _holds(open_here, own):
+            if (
+                open_here is not None
+                and not (open_here.spoilt or open_here.outdated)
+                and open_here.base == life
+                and _holds(open_here, own)
+            ):
                 view = open_here.view()
             else:
                 updates = [] if life is None else await self._rows.updates(key)
@@ -364,12 +374,12 @@ class LocalDocuments:
         own = self.own(key)
         life = self._life(key, await self._replica.confirmed((key.type, key.id)))
         try:
-            if not document.spoilt and document.base is None and life is not None:
+            if not document.spoilt and not document.outdated and document.base is None and life is not None:
                 # All that was in it was made here, and is in what is confirmed, or still own.
                 for update in await self._rows.updates(key):
                     document.take(update)
                 document.base = life
-            if document.spoilt or document.base != life:
+            if document.spoilt or document.outdated or document.base != life:
                 document.reopen(life, [] if life is None else await self._rows.updates(key), own)
             for seq, (text, update) in own.items():
                 if document.own.get(seq) != text:

@@ -154,12 +154,12 @@ def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
 
 
 def decode_documents_reply(raw: Mapping[str, JsonValue], asked: int) -> list[DocumentAnswer]:
-    """Raises `Unreachable` if it is no answer to a question about `asked` documents."""
+    """Of the first of `asked` documents: how many fit the answer, the server says. Raises `Unreachable`."""
     try:
         answers = [_document(_object(item)) for item in _list(raw["documents"])]
     except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
-    if len(answers) != asked:
+    if not 1 <= len(answers) <= asked:
         raise _not_understood(f"{asked} documents were asked for, {len(answers)} answered")
     return answers
 

@@ -48,7 +48,8 @@ class DocumentChange:
 
 class OpenDocument:
     """`base`: which confirmed content it was opened with. `own`: by place in the outbox, the updates made here that are
-    in it. `uses`: how many hold it. `spoilt`: it is to be opened anew. `unsaved`: it has more than the file. `mine`:
+    in it. `uses`: how many hold it. `spoilt`: it cannot be read and is to be opened
+    anew. `outdated`: it can be read until it is. `unsaved`: it has more than the file. `mine`:
     what is to be told next was edited here.
     """
 
@@ -59,6 +60,7 @@ class OpenDocument:
         self.own: dict[int, str] = {}
         self.uses = 0
         self.spoilt = True
+        self.outdated = False
         self.unsaved = False
         self.mine = False
         self._editing = False
@@ -84,7 +86,8 @@ class OpenDocument:
             self._subscription = merged.doc.observe(lambda event: self._made.append(event.update))
             self._undo = UndoManager(scopes=[merged.root], capture_timeout_millis=0)
             self._undo.include_origin(LOCAL)
-        self._editing, self._viewed, self.spoilt = False, False, False
+        self._editing, self._viewed = False, False
+        self.spoilt = self.outdated = self.unsaved = False
         for seq, (text, update) in sorted(own.items()):
             self.take(update)
             self.own[seq] = text
@@ -122,7 +125,7 @@ class OpenDocument:
     def edit(self, change: Callable[[Any], object]) -> bytes | None:
         """Run `change` on the content, as one transaction; the update that it made, None if it changed nothing.
 
-        What `change` raises comes out; if it had changed something by then, the document is spoilt.
+        What `change` raises comes out; if it had changed something by then, the document is outdated.
         """
         self._check()
         self._made.clear()
@@ -241,11 +244,11 @@ class OpenDocument:
         try:
             yield
         except (InvalidValue, MalformedUpdate, WaitingRoomFull):
-            self.spoilt = self.spoilt or (ours and bool(self._made))
+            self.outdated = self.outdated or (ours and bool(self._made))
             raise
         except Exception as failure:
             if ours and not isinstance(failure, MergeFailed):
-                self.spoilt = self.spoilt or bool(self._made)
+                self.outdated = self.outdated or bool(self._made)
                 raise
             self.spoilt = True
             raise DocumentUnreadable(f"the document {self.field} could not be merged: {failure}") from failure

@@ -93,7 +93,7 @@ class Transport:
         return reply, round_trip_ms
 
     async def documents(self, requests: Sequence[Mapping[str, JsonValue]]) -> list[DocumentAnswer]:
-        """Ask for what documents have gained; one answer for each, in order."""
+        """Ask for what documents have gained; answers in order, of the first ones only if they are large."""
         raw, _ = await self._post("documents", json.dumps({"documents": list(requests)}).encode())
         return decode_documents_reply(raw, len(requests))
 

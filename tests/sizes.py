@@ -27,7 +27,7 @@ class Sizes:
     None for all; `mutant_histories`: how many of those histories each has to get through. `trace_shuffles`: in how many
     orders of either kind the updates of each recorded text arrive (a second each). `random_documents`: how many of the
     984 random documents pycrdt makes of their updates. `hostile_updates`: how many are given to the workers that read
-    documents.
+    documents. `document_histories`: how many three devices play with documents, with and without refusals (0.5 s each).
     """
 
     name: str
@@ -46,6 +46,7 @@ class Sizes:
     trace_shuffles: int = 1
     random_documents: int = 100
     hostile_updates: int = 20_000
+    document_histories: int = 8
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -62,6 +63,7 @@ FULL: Final = Sizes(
     trace_shuffles=20,
     random_documents=984,
     hostile_updates=1_000_000,
+    document_histories=500,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}

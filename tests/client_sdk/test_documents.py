@@ -537,18 +537,63 @@ class TestARefusedEdit:
         assert str(await laptop.document(Note, "n1", field="body")) == "start good!"
 
     async def test_what_was_not_sent_yet_is_sent_with_other_content(
+        self, club: ScriptedClub, scripted: ScriptedServer, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("client_sdk.push._AT_ONCE", 1)
+        phone = await open_client("phone", scripted.url, **CLUB)
+        doc = await an_edited_note(phone, "start ")
+        await phone.pause()
+        await doc.edit(lambda text: text.append("bad "))
+        bad = phone.outbox()[-1]
+        await phone.collection(Note).update("n1", title="between")
+        good = await doc.edit(lambda text: text.append("good"))
+        assert good is not None
+        club.refuse = lambda change: "not_allowed" if change.n == bad.n else None
+        await phone.resume()
+        await phone.synced(10)
+        assert str(doc) == club.say() == "start good"
+        assert (good.n, phone._opened().row.next_n) == (bad.n + 2, bad.n + 3)
+        assert club.document("note", "n1", "body").waiting == ()
+
+    async def test_the_same_goes_for_what_is_nested(
         self, club: ScriptedClub, scripted: ScriptedServer, open_client: OpenClient
     ) -> None:
         phone = await open_client("phone", scripted.url, **CLUB)
-        doc = await an_edited_note(phone, "start ")
-        held = asyncio.Event()
-        club.refuse = lambda change: "not_allowed" if change.n == 3 else None
-        await doc.edit(lambda text: text.append("bad "))
-        await doc.edit(lambda text: text.append("good"))
-        held.set()
+        board = await a_note(phone, "board")
+        await board.edit(lambda root: root.new_array("columns").append("open"))
         await phone.synced(10)
-        assert str(doc) == club.say()
-        assert "bad" not in str(doc) or str(doc) == "start good"
+        await phone.pause()
+
+        def bad(root: Any) -> None:
+            root["columns"].insert(0, "bad")
+            root["owner"] = "nobody"
+
+        await board.edit(bad)
+        refused = phone.outbox()[-1]
+        await phone.collection(Note).update("n1", title="between")
+
+        def good(root: Any) -> None:
+            root["columns"].append("done")
+            root.new_map("colours").new_text("open", "green")
+
+        await board.edit(good)
+        club.refuse = lambda change: "not_allowed" if change.n == refused.n else None
+        await phone.resume()
+        await phone.synced(10)
+        await phone.synced(10)
+        assert board.to_json() == {"columns": ["open", "done"], "colours": {"open": "green"}}
+        assert club.say("n1", "board") == board.to_json()
+
+    async def test_with_a_refused_create_everything_goes(
+        self, club: ScriptedClub, scripted: ScriptedServer, open_client: OpenClient
+    ) -> None:
+        phone = await open_client("phone", scripted.url, **CLUB)
+        club.refuse = lambda change: "not_allowed" if change.n <= 2 else None
+        doc = await an_edited_note(phone)
+        assert await phone.collection(Note).all() == []
+        assert [change.n for change, _ in await phone.rejected()] == [1, 2]
+        with pytest.raises(NotHere):
+            await doc.edit(lambda text: text.append("x"))
 
 
 class TestAFileThatDoesNotLoad:
