@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from client_sdk import Client, Editing, NotHere, Present, SyncState, Unfit, read_editing
 from client_sdk.presence import Presences
+from client_sdk.transport import LiveSocket
 from conflict_rules import InvalidValue
 from tests.client_sdk.conftest import OpenClient
 from tests.support.lossy_network import LossyNetwork
@@ -127,7 +128,17 @@ async def test_it_is_renewed_for_as_long_as_there_is_a_connection(brief: Served,
     assert (changes, others(tablet)) == ([], by_phone)
 
 
-async def test_only_the_newest_of_many_is_sent_and_it_always_is(server: Served, open_client: OpenClient) -> None:
+async def test_only_the_newest_of_many_is_sent_and_it_always_is(
+    server: Served, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    send = LiveSocket.send
+
+    async def note_and_send(socket: LiveSocket, message: Mapping[str, Any]) -> None:
+        sent.append(message)
+        await send(socket, message)
+
+    monkeypatch.setattr(LiveSocket, "send", note_and_send)
     phone, tablet = await open_client("phone", server.url), await open_client("tablet", server.url)
     by_phone = await told_by_replica(phone, at=0)
     await until(lambda: others(tablet) == by_phone)
@@ -138,6 +149,7 @@ async def test_only_the_newest_of_many_is_sent_and_it_always_is(server: Served, 
         await asyncio.sleep(0)
     await until(lambda: others(tablet) == {phone.replica_id: {"at": 500}})
     assert len(seen) < 100
+    assert len(sent) < 100
 
 
 async def test_each_scope_has_its_own(server: Served, open_client: OpenClient) -> None:
@@ -163,6 +175,21 @@ async def test_it_can_be_said_before_there_is_a_network_and_is_in_no_file(
     await until(lambda: others(tablet) == by_phone)
     await phone.synced()
     assert not any(b"nobody-keeps-this" in path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+async def test_nothing_is_said_of_a_scope_that_the_connection_has_no_room_to_watch(
+    tmp_path: Path, open_client: OpenClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path / "server.db", max_scopes=1) as server:
+        phone, tablet = [
+            await open_client(name, server.url, scopes={"watched": -1, "pulled": 0}) for name in ("phone", "tablet")
+        ]
+        phone.presence("pulled").set({"in": "pulled"})
+        phone.presence("watched").set({"in": "watched"})
+        await until(lambda: others(tablet, "watched") == {phone.replica_id: {"in": "watched"}})
+        tablet.presence("watched").set({"heard": True})
+        await until(lambda: bool(others(phone, "watched")))
+        assert "could not follow" not in caplog.text
 
 
 async def test_without_a_server_nobody_else_is_here(open_client: OpenClient) -> None:
