@@ -212,6 +212,9 @@ class _Admission:
         """`one` begins with what is here already: pycrdt cuts that off, and puts the rest behind it, wherever that
         is."""
         self._whole(one.client, known)
+        for neighbour in (one.origin, one.right):
+            if neighbour is not None and neighbour[0] == one.client and neighbour[1] >= one.clock:
+                raise MalformedUpdate("the update puts an item beside a part of itself")
         before = self._of((one.client, known - 1))
         if before.parent is None:
             return place

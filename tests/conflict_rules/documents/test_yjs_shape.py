@@ -226,6 +226,12 @@ def test_what_goes_on_with_an_item_goes_where_that_is_whatever_it_says_of_its_ne
     judged.refuses(update((2, 0, [characters("😀", origin=(1, 2))])), "characters into an array")
 
 
+@pytest.mark.parametrize("beside", [{"origin": (1, 1)}, {"right": (1, 2)}, {"origin": (1, 0), "right": (1, 1)}])
+def test_what_goes_on_with_an_item_is_not_put_beside_a_part_of_it(beside: dict[str, tuple[int, int]]) -> None:
+    judged = Judged().take(update((1, 0, [characters("abc", "text")])))
+    judged.refuses(update((1, 1, [characters("bcd", **beside)])), "beside a part of itself")
+
+
 def test_what_is_refused_leaves_nothing_behind() -> None:
     judged = Judged()
     judged.refuses(update((1, 0, [nested(ARRAY, "array"), characters("a", "array")])), "characters into an array")
