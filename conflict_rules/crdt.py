@@ -15,6 +15,7 @@ from conflict_rules.algebra import Algebra
 from conflict_rules.field_rule import Fate, Held, Offer, Settled
 from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
+from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
 from conflict_rules.state import Mark
 from conflict_rules.values import InvalidValue, JsonValue
@@ -105,5 +106,5 @@ class Collaborative:
         return _EMPTY[self.kind]
 
 
-CRDT: Final = RecordRule("crdt", Collaborative("map"))
+CRDT: Final = register_rule(RecordRule("crdt", Collaborative("map")))
 """A resource all of whose declared fields are documents; `syncd.app` finds the kind of each by its annotation."""

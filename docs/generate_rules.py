@@ -199,6 +199,8 @@ def _example(rule: RecordRule) -> str:
 
 def _offers(rule: RecordRule) -> tuple[list[object], object]:
     example = rule.default.guide.example
+    if isinstance(example, dict) and "update" in example:
+        return [example, example], example
     if isinstance(example, dict) and "increment" in example:
         return [10, {"increment": 1}], {"increment": 2}
     if isinstance(example, dict):

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from conflict_rules import Change, JsonValue, Merged, Op, Rule, Stamp, State, apply_change, rule_by_name, rule_names
+from conflict_rules.crdt import Collaborative
 from conflict_rules.own import Own
 
 __all__ = ["BY_STAMPS", "REPLACED", "RULES", "change", "each", "example", "offers", "only", "play", "stamp"]
 
-RULES = [rule for rule in map(rule_by_name, rule_names()) if not isinstance(rule.field_rule("x"), Own)]
-"""Every rule that comes with the house; authors' own that another test has registered are not among them."""
+RULES = [rule for rule in map(rule_by_name, rule_names()) if not isinstance(rule.field_rule("x"), Own | Collaborative)]
+"""Every rule that comes with the house and holds values. Authors' own that another test has registered are not among
+them, nor documents, whose field says only how far they are: they have tests of their own."""
 
 REPLACED = [rule for rule in RULES if rule.field_rule("x").replaced_in_sight]
 """Those under which an edit takes the place of a value that it has seen (law 2)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conflict_rules import Deletes
+from conflict_rules import CRDT, Deletes
 from docs.generate_rules import PAGE, built_in, rules_page
 from tests.conflict_rules.make import RULES
 from tests.docs.source_codes import collect
@@ -17,8 +17,8 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_rule_and_every_choice_for_deletes_has_its_place() -> None:
     page = rules_page()
-    assert {rule.name for rule in built_in()} == {rule.name for rule in RULES}
-    assert [rule.name for rule in RULES if f"`{rule.name}`" not in page] == []
+    assert {rule.name for rule in built_in()} == {rule.name for rule in [*RULES, CRDT]}
+    assert [rule.name for rule in [*RULES, CRDT] if f"`{rule.name}`" not in page] == []
     assert [choice for choice in Deletes if f"`{choice}`" not in page] == []
 
 
@@ -27,4 +27,4 @@ def test_every_code_of_the_page_is_one_that_is_given() -> None:
         code for line in re.findall(r"^- Codes: (.*)$", rules_page(), re.MULTILINE) for code in re.findall(r"\w+", line)
     }
     assert told
-    assert told - collect(ROOT, ("conflict_rules",)).codes.keys() == set()
+    assert told - collect(ROOT, ("conflict_rules", "syncd")).codes.keys() == set()
