@@ -92,7 +92,16 @@ class Spawner:
         if self._zygote is not None and not self._zygote.wire.closed.done():
             return self._zygote
         ours, theirs = socket.socketpair()
+        # Read through the event loop, so that its end is noticed; written to directly, since a descriptor goes with it.
+        control = ours.dup()
+        control.setblocking(False)
         with theirs:
+            try:
+                _, wire = await asyncio.get_running_loop().create_unix_connection(Wire, sock=ours)
+            except BaseException:
+                ours.close()
+                control.close()
+                raise
             path = json.dumps([os.path.abspath(entry) for entry in sys.path])  # noqa: ASYNC240  # no file is read
             process = subprocess.Popen(  # noqa: ASYNC220  # it does not wait for what it starts
                 [sys.executable, "-I", "-c", _START, str(theirs.fileno()), self._limits, self._module, path],
@@ -103,10 +112,6 @@ class Spawner:
                 env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
                 | {"RUST_BACKTRACE": "0"},
             )
-        # Read through the event loop, so that its end is noticed; written to directly, since a descriptor goes with it.
-        control = ours.dup()
-        control.setblocking(False)
-        _, wire = await asyncio.get_running_loop().create_unix_connection(Wire, sock=ours)
         zygote = self._zygote = _Zygote(process, control, wire)
         wire.closed.add_done_callback(lambda _: self._end(zygote))
         try:
@@ -115,6 +120,9 @@ class Spawner:
             self._end(zygote)
             log.exception("no zygote", status=process.poll())
             raise DocumentsUnavailable("The process that reads documents does not start.", retry_after_s=5) from None
+        except BaseException:
+            self._end(zygote)
+            raise
         log.debug("zygote ready", pid=process.pid)
         return zygote
 

@@ -16,6 +16,7 @@ from syncd.documents.protocol import Verdict
 from syncd.errors import DocumentUnreadable, InvalidMessage, ShuttingDown
 from tests.documents.shelf import Shelved
 from tests.documents.yjs import number, typed
+from tests.support.until import until
 
 
 async def test_updates_are_judged_one_after_another_and_read_as_text(pool: DocumentPool) -> None:
@@ -29,6 +30,7 @@ async def test_the_server_has_no_pycrdt_in_it_and_may_be_started_anywhere(tmp_pa
     program = """
 import asyncio, sys
 sys.path.remove("")
+import uvloop
 from tests.documents.shelf import Shelved
 from tests.documents.yjs import typed
 from syncd.documents.pool import DocumentPool
@@ -42,6 +44,7 @@ async def main():
 
 asyncio.run(main())
 asyncio.run(main())
+uvloop.run(main())
 assert "pycrdt" not in sys.modules
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -209,6 +212,15 @@ async def test_many_documents_at_once_are_each_read_in_order(workers: int) -> No
         assert len(pool.pids) == workers
     finally:
         await pool.close()
+
+
+async def test_a_start_that_is_given_up_leaves_nothing_half_done(pool: DocumentPool) -> None:
+    starting = asyncio.create_task(pool.start())
+    await until(lambda: pool.zygote_pid is not None)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert await Shelved(pool).push(typed(1, "a")) == [Verdict()]
 
 
 async def test_a_closed_pool_answers_no_more(pool: DocumentPool) -> None:
