@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from syncd.api.access import is_loopback
+from syncd.documents.limits import PoolLimits, WorkerLimits
 from syncd.engine.limits import Limits
 from syncd.engine.quarantine import Bounds
 from syncd.errors import SettingsError
@@ -23,6 +24,8 @@ MIN_TOKEN_LENGTH: Final = 16
 
 _LIMITS = Limits()
 _BOUNDS = Bounds()
+_POOL = PoolLimits()
+_WORKER = WorkerLimits()
 
 
 class Settings(BaseSettings):
@@ -83,6 +86,19 @@ class Settings(BaseSettings):
     )
     quarantine_bytes: int = Field(_BOUNDS.bytes, ge=1024, description="of the same, as they were sent")
 
+    document_workers: int = Field(
+        1, ge=1, le=64, description="processes that read CRDT documents; one more stands by for those that end one"
+    )
+    document_memory_bytes: int = Field(
+        _WORKER.memory_bytes, ge=256 << 20, description="of the address space of each of them"
+    )
+    document_step_s: float = Field(
+        _POOL.step_s,
+        gt=0,
+        description="how long one may compute at one update, before it is ended and the update refused",
+    )
+    document_bytes: int = Field(_WORKER.document_bytes, ge=1024, description="of one document, encoded")
+
     @field_validator("websocket_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -111,6 +127,16 @@ class Settings(BaseSettings):
     def quarantine_bounds(self) -> Bounds:
         """What the quarantine keeps of each replica."""
         return Bounds(self.quarantine_changes, self.quarantine_bytes)
+
+    @property
+    def pool_limits(self) -> PoolLimits:
+        """How long a process that reads documents may take."""
+        return PoolLimits(step_s=self.document_step_s)
+
+    @property
+    def worker_limits(self) -> WorkerLimits:
+        """What a process that reads documents may take up."""
+        return WorkerLimits(memory_bytes=self.document_memory_bytes, document_bytes=self.document_bytes)
 
     @property
     def shared_token(self) -> str | None:

@@ -99,7 +99,10 @@ async def open_bus(server: Server, undo: AsyncExitStack) -> None:
 
 async def open_documents(server: Server, undo: AsyncExitStack) -> None:
     """Whoever reads documents, in processes of their own; they begin with the first document."""
-    server.documents = DocumentPool()
+    settings = server.settings
+    server.documents = DocumentPool(
+        workers=settings.document_workers, limits=settings.pool_limits, worker_limits=settings.worker_limits
+    )
     undo.push_async_callback(server.documents.close)
 
 

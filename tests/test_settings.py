@@ -15,7 +15,7 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 
 def test_every_number_has_its_unit_in_its_name() -> None:
-    units = ("_s", "_ms", "_bytes", "_changes", "_scopes", "_replicas")
+    units = ("_s", "_ms", "_bytes", "_changes", "_scopes", "_replicas", "_workers")
     numbers = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
     assert [name for name in numbers if not name.endswith(units)] == ["port"]
 
