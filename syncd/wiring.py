@@ -172,7 +172,9 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
         quarantine=QuarantineRoutes(quarantine=server.quarantine, bodies=bodies),
         conflicts=ConflictRoutes(inbox=server.inbox, bodies=bodies),
         documents=DocumentRoutes(
-            reader=DocumentReader(server.app, server.store, server.documents), bodies=bodies, limits=server.limits
+            reader=DocumentReader(server.app, server.store, server.documents, server.history),
+            bodies=bodies,
+            limits=server.limits,
         ),
         health=HealthRoutes(store=server.store, app=server.app),
     )

@@ -45,6 +45,7 @@ def make_application(
         web.post("/sync/v1/push", sync.push),
         web.post("/sync/v1/pull", sync.pull),
         web.post("/sync/v1/documents", documents.read),
+        web.get("/sync/v1/document", documents.view),
         web.get("/sync/v1/history", history.history),
         web.get("/sync/v1/explain", history.explain),
         web.get("/sync/v1/undo", history.undo),

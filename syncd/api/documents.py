@@ -9,7 +9,8 @@ from aiohttp import web
 
 from conflict_rules import JsonValue
 from syncd.api.body import BodyReader
-from syncd.api.messages import DocumentItem, DocumentsRequest, read_message
+from syncd.api.history import answer
+from syncd.api.messages import DocumentItem, DocumentQuery, DocumentsRequest, read_message, read_query
 from syncd.engine.document_reader import AskedDocument, DocumentReader
 from syncd.engine.limits import Limits
 from syncd.errors import InvalidMessage, SyncdError
@@ -43,6 +44,13 @@ class DocumentRoutes:
         return web.Response(
             body=body, content_type=answer_in.content_type, headers={"Cache-Control": "no-store", "Vary": "Accept"}
         )
+
+    async def view(self, request: web.Request) -> web.Response:
+        """`GET /sync/v1/document`: the content of one as JSON, as it is or as it was."""
+        query = read_query(DocumentQuery, request.query.items())
+        key = DocumentKey(query.type, query.id, query.field)
+        marker, value = await self._reader.view(key, query.version)
+        return answer(request, {**key._asdict(), "since": marker.since, "seq": marker.seq, "value": value})
 
     async def _answer(self, asked: AskedDocument) -> tuple[JsonValue, int]:
         """The answer, and its size. One document never costs the others theirs."""

@@ -18,6 +18,7 @@ __all__ = [
     "ConflictQuery",
     "DismissRequest",
     "DocumentItem",
+    "DocumentQuery",
     "DocumentsRequest",
     "ExplainQuery",
     "Frame",
@@ -108,6 +109,15 @@ class HistoryQuery(_Query):
     field: FieldName | None = None
     after: Place = 0
     limit: PageSize = 100
+
+
+class DocumentQuery(_Query):
+    """The content of a document, as it is, or as it was at a version of its scope."""
+
+    type: Name
+    id: Name
+    field: FieldName
+    version: Place | None = None
 
 
 class ExplainQuery(_Query):

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from conflict_rules.crdt import DocumentKind
+from conflict_rules.crdt import DocumentKind, Marker
+from conflict_rules.values import JsonValue
 from syncd.app import App
 from syncd.documents.protocol import Documents
 from syncd.engine.documents import kind_of
+from syncd.engine.history import History
 from syncd.errors import NotFound
 from syncd.store.protocol import DocumentKey, Store, StoredDocument
 
@@ -48,8 +50,9 @@ class DocumentPart:
 class DocumentReader:
     """The use case. Reads from one snapshot each."""
 
-    def __init__(self, app: App, store: Store, documents: Documents | None) -> None:
+    def __init__(self, app: App, store: Store, documents: Documents | None, history: History) -> None:
         self._app = app
+        self._history = history
         self._store = store
         self._documents = documents
 
@@ -71,6 +74,35 @@ class DocumentReader:
         if stored is None:
             raise _unknown(asked.key)
         return DocumentPart(asked.key, stored.since, stored.seq, await self._lacking(asked, kind, stored))
+
+    async def view(self, key: DocumentKey, version: int | None = None) -> tuple[Marker, JsonValue]:
+        """The content as JSON, as it is, or as it was at `version` of its scope, with the marker of then.
+
+        Raises what `read` raises, and `InvalidMessage` ("not_in_history").
+        """
+        kind = kind_of(self._app, key)
+        if kind is None or self._documents is None:
+            raise _unknown(key)
+        stored = await self._stored(key) if version is None else await self._as_it_was(key, version)
+        if stored is None:
+            raise _unknown(key)
+
+        async def load() -> StoredDocument | None:
+            return stored
+
+        value = await self._documents.view(key, kind, stored.since, stored.seq, load)
+        return Marker(stored.since, stored.seq), value
+
+    async def _stored(self, key: DocumentKey) -> StoredDocument | None:
+        async with self._store.snapshot() as snapshot:
+            return await snapshot.document(key)
+
+    async def _as_it_was(self, key: DocumentKey, version: int) -> StoredDocument | None:
+        then = await self._history.document(key, version)
+        if then is None:
+            return None
+        marker, updates = then
+        return StoredDocument(marker.since, marker.seq, b"", 0, list(enumerate(updates, 1)))
 
     async def _lacking(self, asked: AskedDocument, kind: DocumentKind, stored: StoredDocument) -> list[bytes]:
         whole = [stored.snapshot] if stored.snapshot else []

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from conflict_rules import Rule, State
+from conflict_rules.crdt import Marker, marker_of, update_of
 from conflict_rules.values import JsonValue, valid_id, valid_type
 from conflict_rules.wire import decode_state
 from syncd.app import App
@@ -20,7 +21,7 @@ from syncd.engine.explain import Explainer
 from syncd.engine.retrace import Lift, Retrace, Step
 from syncd.engine.undo import compose_undo
 from syncd.errors import InvalidMessage
-from syncd.store.protocol import LedgerRow, ResourceKey, Snapshot, Store
+from syncd.store.protocol import DocumentKey, LedgerRow, ResourceKey, Snapshot, Store
 
 __all__ = ["MAX_PAGE", "History", "Lines"]
 
@@ -100,6 +101,30 @@ class History:
                     found.append(line)
                     following = row.no
         return {"type": type_name, "id": resource_id, "changes": found, "next": None}
+
+    async def document(self, key: DocumentKey, version: int) -> tuple[Marker, list[bytes]] | None:
+        """The updates that the document of a field had taken at `version` of its scope, and its marker then; None if
+        there was none. Raises `InvalidMessage` ("not_in_history") if they are not all in the history any more.
+        """
+        retrace = Retrace(self._rule(key.type), self._lift)
+        updates: list[bytes] = []
+        marker: Marker | None = None
+        async with self._store.snapshot() as snapshot:
+            async for rows in self._rows(snapshot, _key(key.type, key.id)):
+                for row in rows:
+                    step = retrace.take(read_entry(row))
+                    if not step.moved or step.after is None or step.after.version > version:
+                        continue
+                    before, marker = marker, marker_of(step.after.fields.get(key.field))
+                    if marker is None or before is None or marker.since != before.since:
+                        updates.clear()
+                    if marker is not None and marker != before and step.change is not None:
+                        updates.append(update_of(key.field, step.change.fields.get(key.field)))
+        if marker is not None and len(updates) != marker.seq:
+            raise InvalidMessage(
+                f"version: not all that led to {version} is in the history any more", code="not_in_history"
+            )
+        return None if marker is None else (marker, updates)
 
     async def explain(self, type_name: str, resource_id: str, *, field: str | None = None) -> dict[str, JsonValue]:
         """Why it says what it says; see `Explainer`. Raises `InvalidMessage`."""

@@ -13,9 +13,11 @@ import pytest
 from pycrdt import Doc, Text
 
 from conflict_rules import Change
+from conflict_rules.crdt import Marker
 from syncd.app import App, HookTransaction, Resource, Veto, rules
 from syncd.documents.pool import DocumentPool
 from syncd.engine.document_reader import AskedDocument, DocumentPart, DocumentReader
+from syncd.engine.history import History
 from syncd.errors import NotFound
 from syncd.store.protocol import DocumentKey
 from tests.support.engine import Engine, Replica, open_engine
@@ -91,18 +93,21 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 async def read(engine: Engine, since: int = 0, seq: int = 0, *, key: DocumentKey = NOTES) -> DocumentPart:
-    assert engine.documents is not None
-    return await DocumentReader(app, engine.store, engine.documents).read(AskedDocument(key, since, seq))
+    return await reader(engine).read(AskedDocument(key, since, seq))
+
+
+def reader(engine: Engine) -> DocumentReader:
+    return DocumentReader(app, engine.store, engine.documents, History(engine.store, app))
 
 
 async def content(engine: Engine, *, type: str = "note", id: str = "n") -> str:
     """What somebody reads who has nothing yet."""
-    reader = Writer(engine, "reader")
+    newcomer = Writer(engine, "newcomer")
     part = await read(engine, key=DocumentKey(type, id, "text"))
-    reader.takes(part)
+    newcomer.takes(part)
     state = (await engine.states())[id]
     assert state["fields"]["text"] == {"document": {"since": part.since, "seq": part.seq}}
-    return reader.text
+    return newcomer.text
 
 
 async def test_two_who_type_without_having_seen_each_other_end_with_the_letters_of_both(engine: Engine) -> None:
@@ -266,6 +271,31 @@ async def test_a_long_log_gives_way_to_a_snapshot_that_holds_the_same(engine: En
     assert stored.snapshot_seq > 200
     assert stored.updates[0] == (2, base64.b64decode(early)), "what waits is in no snapshot"
     assert await content(engine) == a.text
+
+
+async def test_a_document_is_read_as_json_as_it_is_and_as_it_was(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "first", "create")
+    await a.writes(5, " second")
+    await a.replica.push(a.change("update", title="renamed"))
+    await a.writes(0, "third ")
+    assert await reader(engine).view(NOTES) == (Marker(1, 3), "third first second")
+    read_at = [(await reader(engine).view(NOTES, version))[1] for version in (1, 2, 3, 4)]
+    assert read_at == ["first", "first second", "first second", "third first second"]
+    with pytest.raises(NotFound):
+        await reader(engine).view(NOTES, 0)
+
+
+async def test_a_life_that_has_ended_is_read_as_it_was(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "first life", "create")
+    await a.replica.push(a.change("delete", 1))
+    again = Writer(engine, "a")
+    again.replica = a.replica
+    await a.replica.push(again.change("restore", 2, text={"update": again.types(0, "second")}))
+    assert [(await reader(engine).view(NOTES, version))[1] for version in (1, 3)] == ["first life", "second"]
+    with pytest.raises(NotFound):
+        await reader(engine).view(NOTES, 2)
 
 
 async def test_what_hangs_whoever_reads_it_is_refused_and_others_are_served_meanwhile(engine: Engine) -> None:
