@@ -454,7 +454,10 @@ def test_each_step_is_told_before_it_is_taken() -> None:
 def test_nothing_but_this_module_brings_pycrdt_along() -> None:
     modules = [
         "conflict_rules",
-        *(f"conflict_rules.documents.{name}" for name in ("yjs_update", "yjs_shape", "waiting_room", "text_positions")),
+        *(
+            f"conflict_rules.documents.{name}"
+            for name in ("yjs_reader", "yjs_update", "yjs_shape", "waiting_room", "text_positions")
+        ),
     ]
     program = f"import sys, {', '.join(modules)}; sys.exit('pycrdt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
