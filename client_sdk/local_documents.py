@@ -337,6 +337,7 @@ class LocalDocuments:
     async def _content(
         self, key: DocumentKey, rule: Collaborative, confirmed: State | None, marker: JsonValue
     ) -> JsonValue:
+        from client_sdk.document_parts import plain
         from client_sdk.open_document import load
 
         own, head, life = self.own(key), self._heads.get(key), self._life(key, confirmed)
@@ -358,7 +359,8 @@ class LocalDocuments:
                 view = open_here.view()
             else:
                 updates = [] if life is None else await self._rows.updates(key)
-                view = load(rule.kind, key.field, [*updates, *(update for _, update in own.values())]).view()
+                # The names in a map in one order, whichever pycrdt has them in here.
+                view = plain(load(rule.kind, key.field, [*updates, *(update for _, update in own.values())]).view())
         except DocumentUnreadable as failure:
             # Never an empty document in its place (invariant 12).
             log.warning("%s %s: %s", key.type, key.id, failure.message)

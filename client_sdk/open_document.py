@@ -16,7 +16,7 @@ from typing import Any, Final
 from pycrdt import UndoManager
 
 from client_sdk.document_difference import become
-from client_sdk.document_parts import Part, as_part
+from client_sdk.document_parts import Part, as_part, plain
 from client_sdk.errors import DocumentUnreadable, Unfit
 from conflict_rules import InvalidValue
 from conflict_rules.crdt import DocumentKind
@@ -106,7 +106,7 @@ class OpenDocument:
         self._check()
         if not self._viewed:
             with self._native():
-                self._view = self._merged.view()
+                self._view = plain(self._merged.view())
             self._viewed = True
         return self._view
 
