@@ -589,7 +589,11 @@ class TestARefusedEdit:
     ) -> None:
         phone = await open_client("phone", scripted.url, **CLUB)
         club.refuse = lambda change: "not_allowed" if change.n <= 2 else None
-        doc = await an_edited_note(phone)
+        await phone.pause()
+        doc = await a_note(phone)
+        await doc.edit(lambda text: text.append("hello"))
+        await phone.resume()
+        await phone.synced(10)
         assert await phone.collection(Note).all() == []
         assert [change.n for change, _ in await phone.rejected()] == [1, 2]
         with pytest.raises(NotHere):
