@@ -12,14 +12,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+import structlog
+
 from conflict_rules import Change, InvalidValue
 from conflict_rules.crdt import Collaborative, DocumentKind, Marker, update_of
 from syncd.app import App
 from syncd.documents.protocol import Documents, Verdict
 from syncd.engine.incoming import Incoming
+from syncd.errors import DocumentUnreadable
 from syncd.store.protocol import DocumentHead, DocumentKey, Store, StoredDocument
 
 __all__ = ["DocumentJudge", "Judged", "StaleDocument", "document_fields", "kind_of"]
+
+log = structlog.get_logger(__name__)
 
 OfferId = tuple[int, bytes, str]
 """The number and the digest of a change, and the field: a number may come twice in a push, with other content."""
@@ -122,7 +127,13 @@ class DocumentJudge:
             return stored
 
         since, seq = (0, 0) if stored is None else (stored.since, stored.seq)
-        told = await self._documents.check(key, kind, since, seq, load, [update for _, update in updates])
+        told: Sequence[Verdict]
+        try:
+            told = await self._documents.check(key, kind, since, seq, load, [update for _, update in updates])
+        except DocumentUnreadable as error:
+            # Its changes wait in the quarantine until it is mended; all others go on (invariant 12).
+            log.exception("document_unreadable", type=key.type, id=key.id, field=key.field)
+            told = [Verdict(error.problem_code, f"{error.message} Nothing was added to it.")] * len(updates)
         line = _Line(None if stored is None else Marker(since, seq))
         for (offer, _), verdict in zip(updates, told, strict=True):
             verdicts[offer] = verdict

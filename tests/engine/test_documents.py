@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from syncd.app import App, HookTransaction, Resource, Veto, rules
 from syncd.documents.pool import DocumentPool
 from syncd.engine.document_reader import AskedDocument, DocumentPart, DocumentReader
 from syncd.engine.history import History
-from syncd.errors import NotFound
+from syncd.errors import DocumentUnreadable, NotFound
 from syncd.store.protocol import DocumentKey
 from tests.support.engine import Engine, Replica, open_engine
 
@@ -296,6 +297,27 @@ async def test_a_life_that_has_ended_is_read_as_it_was(engine: Engine) -> None:
     assert [(await reader(engine).view(NOTES, version))[1] for version in (1, 3)] == ["first life", "second"]
     with pytest.raises(NotFound):
         await reader(engine).view(NOTES, 2)
+
+
+async def test_a_document_that_does_not_load_turns_its_own_changes_away_and_stays_as_it_is(tmp_path: Path) -> None:
+    async with a_pool() as documents, open_engine(tmp_path / "db", app=app, documents=documents) as engine:
+        a = Writer(engine, "a")
+        await a.writes(0, "kept", "create")
+    with sqlite3.connect(tmp_path / "db") as damaged:
+        damaged.execute("UPDATE document_updates SET body = x'010101'")
+    async with a_pool() as documents, open_engine(tmp_path / "db", app=app, documents=documents) as engine:
+        a.replica.engine = engine
+        b = Writer(engine, "b", id="other")
+        b.replica = a.replica
+        bad, good, last = await a.replica.push(
+            a.change("update", text={"update": a.types(0, "a")}),
+            b.change("create", text={"update": b.types(0, "b")}),
+            a.change("update", title="the other fields go on"),
+        )
+        assert (bad["outcome"], bad["code"]) == ("rejected", "document_unreadable")
+        assert (good["outcome"], last["outcome"]) == ("applied", "applied")
+        with pytest.raises(DocumentUnreadable):
+            await reader(engine).view(NOTES)
 
 
 async def test_what_hangs_whoever_reads_it_is_refused_and_others_are_served_meanwhile(engine: Engine) -> None:
