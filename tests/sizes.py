@@ -28,6 +28,9 @@ class Sizes:
     orders of either kind the updates of each recorded text arrive (a second each). `random_documents`: how many of the
     984 random documents pycrdt makes of their updates. `hostile_updates`: how many are given to the workers that read
     documents. `document_histories`: how many three devices play with documents, with and without refusals (0.5 s each).
+    `served_transactions`: how much of each recorded text devices type over a real server (a second per 2,500), None for
+    all; `served_updates`: how much of it they send as single updates (5 ms each), `served_shuffles`: in how many orders
+    of either kind; `served_kills`: how often the server is killed with -9 meanwhile.
     """
 
     name: str
@@ -47,6 +50,10 @@ class Sizes:
     random_documents: int = 100
     hostile_updates: int = 20_000
     document_histories: int = 8
+    served_transactions: int | None = 2_500
+    served_updates: int | None = 200
+    served_shuffles: int = 1
+    served_kills: int = 1
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -64,6 +71,10 @@ FULL: Final = Sizes(
     random_documents=984,
     hostile_updates=1_000_000,
     document_histories=500,
+    served_transactions=None,
+    served_updates=None,
+    served_shuffles=20,
+    served_kills=5,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}
