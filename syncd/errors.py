@@ -163,10 +163,7 @@ class DocumentError(SyncdError):
 
 
 class DocumentUnreadable(DocumentError):
-    """What is stored of one document does not load (invariant 12). It stays as it is; other documents are served.
-
-    `key`: type, id and field.
-    """
+    """What is stored of one document does not load (invariant 12). It stays as it is; other documents are served."""
 
     code = "document_unreadable"
     default_hint = (
@@ -174,9 +171,10 @@ class DocumentUnreadable(DocumentError):
         "the newest backup in which the document can be read."
     )
 
-    def __init__(self, key: tuple[str, str, str], sentence: str) -> None:
-        super().__init__(f"The document {'/'.join(key)} cannot be read: {sentence}")
-        self.key = key
+    @classmethod
+    def of(cls, key: tuple[str, str, str], sentence: str) -> DocumentUnreadable:
+        """The error of this document, with why."""
+        return cls(f"The document {'/'.join(key)} cannot be read: {sentence}", field=key[2])
 
 
 class DocumentsUnavailable(DocumentError):

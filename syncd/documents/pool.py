@@ -60,12 +60,12 @@ class _Call:
             return
         stored = await self.load()
         if stored is None:
-            raise DocumentUnreadable(self.key, f"it has taken {self.seq} updates, and the store has nothing of it.")
+            raise DocumentUnreadable.of(self.key, f"it has taken {self.seq} updates, and the store has nothing of it.")
         above = [seq for seq, _ in stored.updates if seq > stored.snapshot_seq]
         if above != list(range(stored.snapshot_seq + 1, stored.seq + 1)) or bool(stored.snapshot_seq) > bool(
             stored.snapshot
         ):
-            raise DocumentUnreadable(self.key, "a part of what it has taken is missing from the store.")
+            raise DocumentUnreadable.of(self.key, "a part of what it has taken is missing from the store.")
         self.stored, self.since, self.seq = stored, stored.since, stored.seq
 
     def request(self, operation: Operation, argument: object, accepted: Sequence[bytes], *, whole: bool) -> bytes:
@@ -187,7 +187,7 @@ class DocumentPool:
             if isinstance(value, Died):
                 value = await self._ask(call, operation, argument, (), anew=True)
             if isinstance(value, Died):
-                raise DocumentUnreadable(call.key, f"{value.sentence}.")
+                raise DocumentUnreadable.of(call.key, f"{value.sentence}.")
             return value
 
     async def _ask(
@@ -202,13 +202,13 @@ class DocumentPool:
             match reply:
                 case Died():
                     if reply.step == "load" and anew:
-                        raise DocumentUnreadable(call.key, f"{reply.sentence}.")
+                        raise DocumentUnreadable.of(call.key, f"{reply.sentence}.")
                     return reply
                 case Done(size, value):
                     self._know(call.key, size)
                     return value
                 case Refused(why, True):
-                    raise DocumentUnreadable(call.key, why)
+                    raise DocumentUnreadable.of(call.key, why)
                 case Refused(why, False):
                     raise InvalidMessage(why)
             if call.stored is None:

@@ -17,8 +17,8 @@ import pytest
 from syncd.documents.pool import DocumentPool
 from syncd.documents.protocol import Verdict
 from syncd.errors import DocumentUnreadable
+from tests.documents.marks import EATS, ENDS, ENDS_AFTER_POISON, HANGS, POISON
 from tests.documents.shelf import Shelved
-from tests.documents.trusting_zygote import EATS, ENDS, ENDS_AFTER_POISON, HANGS, POISON
 from tests.documents.yjs import text, typed
 from tests.support.until import until
 

@@ -1,25 +1,18 @@
 """A zygote whose workers give pycrdt whatever comes: nothing is read before, so that what breaks it does.
 
-With some marks in an update they also break on purpose, each time in the same way.
+With some marks in an update they also break on purpose (`marks`). Only the process that runs `main` is so trusting.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import Any
 
 from conflict_rules.documents.document import Arrival, Document
-from syncd.documents.zygote import main
+from syncd.documents import zygote
+from tests.documents.marks import EATS, ENDS, ENDS_AFTER_POISON, HANGS, POISON
 
-__all__ = ["EATS", "ENDS", "ENDS_AFTER_POISON", "HANGS", "POISON", "main"]
-
-HANGS: Final = b"~hangs"
-ENDS: Final = b"~ends"
-POISON: Final = b"~poison"
-ENDS_AFTER_POISON: Final = b"~trips"
-"""Ends a worker whose document has POISON in it, and is harmless otherwise."""
-EATS: Final = b"~eats"
-"""Takes all the memory there is."""
+__all__ = ["main"]
 
 
 def _offer(self: Document, update: bytes, **_: bool) -> Arrival:
@@ -40,6 +33,9 @@ def _load_snapshot(self: Document, snapshot: bytes) -> None:
         self._doc.apply_update(snapshot)
 
 
-_trusting: Any = Document
-_trusting.offer = _offer
-_trusting._load_snapshot = _load_snapshot
+def main(control_descriptor: int, limits: str) -> None:
+    """As `syncd.documents.zygote.main`."""
+    trusting: Any = Document
+    trusting.offer = _offer
+    trusting._load_snapshot = _load_snapshot
+    zygote.main(control_descriptor, limits)

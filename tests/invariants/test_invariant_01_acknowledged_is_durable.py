@@ -29,6 +29,8 @@ from tests.support.server import ServerProcess, running_server
 APP = "tests.invariants.tally:app"
 MATCHES = 4
 FAULTY_SERVER = Path(__file__).parents[1] / "demo" / "faulty_server.py"
+ATTEMPTS = 8
+"""On a busy machine a kill seldom meets the moment at which the faulty server loses something."""
 
 
 @dataclass
@@ -136,7 +138,10 @@ async def test_kill_9_loses_nothing_acknowledged_and_applies_nothing_twice(tmp_p
 async def test_the_counting_bites(tmp_path: Path, fault: str) -> None:
     """The same clients and the same counting, on a server with one seeded fault, find it."""
     command = (sys.executable, str(FAULTY_SERVER), fault)
-    assert await broken_promises(tmp_path / "syncd.db", SIZES.fault_kills, command=command) != []
+    for attempt in range(ATTEMPTS):
+        if await broken_promises(tmp_path / f"{attempt}.db", SIZES.fault_kills, command=command):
+            return
+    pytest.fail(f"{ATTEMPTS * SIZES.fault_kills} kills have not found it")
 
 
 def check_ledger(database: Path, clients: list[Client]) -> None:
