@@ -29,8 +29,8 @@ class Sizes:
     984 random documents pycrdt makes of their updates. `hostile_updates`: how many are given to the workers that read
     documents. `document_histories`: how many three devices play with documents, with and without refusals (0.5 s each).
     `served_transactions`: how much of each recorded text devices type over a real server (a second per 2,500), None for
-    all; `served_updates`: how much of it they send as single updates (5 ms each), `served_shuffles`: in how many orders
-    of either kind; `served_kills`: how often the server is killed with -9 meanwhile.
+    all; `served_updates`: how much of it they send as single updates (5 ms each, 30 where thousands wait for others),
+    `served_shuffles`: in how many orders of either kind; `served_kills`: how often the server is killed meanwhile.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Sizes:
     hostile_updates: int = 20_000
     document_histories: int = 8
     served_transactions: int | None = 2_500
-    served_updates: int | None = 200
+    served_updates: int | None = 150
     served_shuffles: int = 1
     served_kills: int = 1
 
@@ -72,7 +72,7 @@ FULL: Final = Sizes(
     hostile_updates=1_000_000,
     document_histories=500,
     served_transactions=None,
-    served_updates=None,
+    served_updates=3_000,
     served_shuffles=20,
     served_kills=5,
 )
