@@ -121,12 +121,14 @@ class DocumentJudge:
     ) -> _Line:
         assert self._documents is not None, "an app with documents is served with something that can read them"
         async with self._store.snapshot() as snapshot:
-            stored = await snapshot.document(key)
+            head = (await snapshot.document_heads([key])).get(key)
 
         async def load() -> StoredDocument | None:
-            return stored
+            # Seldom: whoever reads it holds it still, as a rule. If it has moved on by now, the commit will see that.
+            async with self._store.snapshot() as snapshot:
+                return await snapshot.document(key)
 
-        since, seq = (0, 0) if stored is None else (stored.since, stored.seq)
+        since, seq = (0, 0) if head is None else (head.since, head.seq)
         told: Sequence[Verdict]
         try:
             told = await self._documents.check(key, kind, since, seq, load, [update for _, update in updates])
@@ -134,7 +136,7 @@ class DocumentJudge:
             # Its changes wait in the quarantine until it is mended; all others go on (invariant 12).
             log.exception("document_unreadable", type=key.type, id=key.id, field=key.field)
             told = [Verdict(error.problem_code, f"{error.message} Nothing was added to it.")] * len(updates)
-        line = _Line(None if stored is None else Marker(since, seq))
+        line = _Line(None if head is None else Marker(since, seq))
         for (offer, _), verdict in zip(updates, told, strict=True):
             verdicts[offer] = verdict
             if verdict.code is None:

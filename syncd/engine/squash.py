@@ -49,7 +49,10 @@ class Squasher:
             head = heads.get(key)
             if head is None or key in self._under_way:
                 continue
-            if head.waiting + more > _MOST_UPDATES or head.bytes > _MOST_BYTES:
+            # Since the last squash: what it left because it waits may be left by the next one too.
+            grown = head.seq - head.snapshot_seq
+            grown_bytes = head.bytes * grown // max(1, head.waiting)
+            if grown + more > _MOST_UPDATES or grown_bytes > _MOST_BYTES:
                 task = asyncio.create_task(self._squash(key), name=f"squash-{key.type}")
                 self._under_way[key] = task
                 task.add_done_callback(lambda _, key=key: self._under_way.pop(key, None))  # type: ignore[misc]

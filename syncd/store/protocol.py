@@ -390,6 +390,10 @@ class Snapshot(Protocol):
         """
         ...
 
+    async def document_heads(self, keys: Collection[DocumentKey]) -> Mapping[DocumentKey, DocumentHead]:
+        """How far each document is; what never was, or was dropped, is absent."""
+        ...
+
     async def document(self, key: DocumentKey) -> StoredDocument | None:
         """A document, with every byte that is left of it; None if it never was, or was dropped."""
         ...

@@ -20,6 +20,7 @@ from syncd.errors import StoreUnavailable
 from syncd.store.migrate import migrate_locked
 from syncd.store.protocol import (
     Commit,
+    DocumentHead,
     DocumentKey,
     LedgerPage,
     LedgerRow,
@@ -33,7 +34,7 @@ from syncd.store.protocol import (
 )
 from syncd.store.sqlite_checkpoint import PAGE_BYTES, Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
-from syncd.store.sqlite_documents import read_document, read_updates_since
+from syncd.store.sqlite_documents import read_document, read_document_heads, read_updates_since
 from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine, read_quarantine_totals
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
@@ -177,6 +178,10 @@ class SqliteSnapshot:
     async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
         """See `Snapshot.quarantine_totals`."""
         return await self._reader.run(_in_read, read_quarantine_totals, replicas)
+
+    async def document_heads(self, keys: Collection[DocumentKey]) -> Mapping[DocumentKey, DocumentHead]:
+        """See `Snapshot.document_heads`."""
+        return await self._reader.run(_in_read, read_document_heads, keys)
 
     async def document(self, key: DocumentKey) -> StoredDocument | None:
         """See `Snapshot.document`."""

@@ -47,7 +47,10 @@ def _columns(document: StoredDocument) -> tuple[int, int, bytes, int]:
 
 async def heads(store: Store, *keys: DocumentKey) -> dict[DocumentKey, DocumentHead]:
     async with store.transaction(replicas=(), scopes=("s",)) as transaction:
-        return dict((await transaction.load(Wanted(documents=keys))).documents)
+        loaded = dict((await transaction.load(Wanted(documents=keys))).documents)
+    async with store.snapshot() as snapshot:
+        assert await snapshot.document_heads(keys) == loaded
+    return loaded
 
 
 async def updates_since(store: Store, since: int, seq: int, key: DocumentKey = NOTES) -> list[bytes] | None:

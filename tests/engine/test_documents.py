@@ -299,6 +299,28 @@ async def test_a_life_that_has_ended_is_read_as_it_was(engine: Engine) -> None:
         await reader(engine).view(NOTES, 2)
 
 
+async def test_what_goes_on_waiting_is_not_squashed_again_with_every_push(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squashes = 0
+    squash = DocumentPool.squash
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal squashes
+        squashes += 1
+        return await squash(*arguments)
+
+    monkeypatch.setattr(DocumentPool, "squash", counted)
+    a, never_sent = Writer(engine, "a"), Writer(engine, "never-sent")
+    await a.writes(0, "-", "create")
+    never_sent.types(0, "never sent")
+    for _ in range(25):
+        waiting = (a.change("update", text={"update": never_sent.types(0, "w")}) for _ in range(20))
+        await a.replica.push(*waiting)
+    await engine.pusher.close()
+    assert squashes == 2
+
+
 async def test_a_document_that_does_not_load_turns_its_own_changes_away_and_stays_as_it_is(tmp_path: Path) -> None:
     async with a_pool() as documents, open_engine(tmp_path / "db", app=app, documents=documents) as engine:
         a = Writer(engine, "a")
