@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from conflict_rules import Change
+from conflict_rules import Change, Kind, Outcome
 from conflict_rules.crdt import Marker
 from conflict_rules.values import JsonValue
+from conflict_rules.wire import encode_outcome
 from syncd.engine.documents import DocumentJudge, Judged, StaleDocument
 from syncd.engine.incoming import Incoming, rejected
 from syncd.engine.portions import units_of
 from syncd.engine.settle import Reply
 from syncd.engine.workspace import Workspace
+from syncd.errors import SyncdError
 
 __all__ = ["Job", "JudgedCommits", "PushReply", "check_documents"]
 
@@ -66,7 +68,17 @@ class JudgedCommits:
         settled = 0
         for unit in units_of([member.raw for member in job.incoming]):
             members = job.incoming[len(outcomes) : len(outcomes) + len(unit)]
-            part = await self._commit_unit(replace(job, incoming=members))
+            try:
+                part = await self._commit_unit(replace(job, incoming=members))
+            except SyncdError as error:
+                if not outcomes:
+                    raise
+                # What came before is durable, so that the job as a whole has not failed.
+                waits = Outcome(Kind.RETRY_LATER, code=error.problem_code, message=error.message)
+                rest = job.incoming[len(outcomes) :]
+                return PushReply(
+                    job.replica, settled, [*outcomes, *(encode_outcome(each.change.n, waits) for each in rest)]
+                )
             outcomes += part.outcomes
             settled = part.settled
         return PushReply(job.replica, settled, outcomes)

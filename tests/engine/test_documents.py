@@ -19,7 +19,7 @@ from syncd.app import App, HookTransaction, Resource, Veto, rules
 from syncd.documents.pool import DocumentPool
 from syncd.engine.document_reader import AskedDocument, DocumentPart, DocumentReader
 from syncd.engine.history import History
-from syncd.errors import DocumentUnreadable, NotFound
+from syncd.errors import DocumentUnreadable, NotFound, StoreUnavailable
 from syncd.store.protocol import DocumentKey
 from tests.support.engine import Engine, Replica, open_engine
 
@@ -180,6 +180,38 @@ async def test_an_update_that_a_hook_vetoes_is_no_part_of_the_document_nor_of_wh
     # The third waits for the second, which its replica will make anew.
     assert await content(engine) == "a"
     assert (await engine.states())["n"]["fields"]["text"] == {"document": {"since": 1, "seq": 2}}
+
+
+async def test_if_the_database_fails_when_a_part_is_durable_the_rest_is_to_come_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A veto lets the push go change by change; the third of its commits finds the disk full."""
+    a = Writer(engine, "a")
+    changes = [
+        a.change("create", text={"update": a.types(0, "a")}),
+        a.change("update", title="damn", text={"update": a.types(1, "b")}),
+        a.change("update", text={"update": a.types(2, "c")}),
+    ]
+    commits = engine.pusher._commits
+    submit, alone = commits.submit, 0
+
+    async def failing(job: Any) -> Any:
+        nonlocal alone
+        alone += len(job.incoming) == 1
+        if alone == 3:
+            raise StoreUnavailable("the disk is full")
+        return await submit(job)
+
+    monkeypatch.setattr(commits, "submit", failing)
+    outcomes = await a.replica.push(*changes)
+    assert [each["outcome"] for each in outcomes] == ["applied", "rejected", "retry_later"]
+    monkeypatch.undo()
+    outcomes = await a.replica.push(*changes)
+    assert [(each["outcome"], each.get("repeat", False)) for each in outcomes] == [
+        ("applied", True),
+        ("rejected", True),
+        ("applied", False),
+    ]
 
 
 async def test_a_group_that_fails_leaves_the_document_as_it_was(engine: Engine) -> None:
