@@ -57,6 +57,11 @@ class Died(NamedTuple):
         """Whether it ended before it came to any of what it was sent to judge."""
         return self.step in ("load", "replay")
 
+    @property
+    def in_the_round_trip(self) -> bool:
+        """Whether the document itself was read before it ended."""
+        return self.step in ("encode", "decode", "compare")
+
 
 Try = Callable[[Sequence[bytes], Sequence[bytes], bool], Awaitable[Judgement | Died]]
 """(accepted, updates, anew): judge `updates` after `accepted`, which were fine; `anew`: in a fresh process, on a fresh

@@ -24,7 +24,7 @@ from syncd.documents.frames import Garbled
 from syncd.documents.judging import Died, Judging
 from syncd.documents.limits import PoolLimits, WorkerLimits
 from syncd.documents.process import Worker, WorkerEnded
-from syncd.documents.protocol import Load, Squash, Verdict
+from syncd.documents.protocol import Load, RoundTripFailed, Squash, Verdict
 from syncd.documents.replies import Cold, Done, Judgement, Operation, Refused, read_reply
 from syncd.documents.spawn import Spawner
 from syncd.errors import DocumentUnreadable, InvalidMessage, ShuttingDown
@@ -187,6 +187,8 @@ class DocumentPool:
             if isinstance(value, Died):
                 value = await self._ask(call, operation, argument, (), anew=True)
             if isinstance(value, Died):
+                if operation == "squash" and value.in_the_round_trip:
+                    raise RoundTripFailed(value.sentence)
                 raise DocumentUnreadable.of(call.key, f"{value.sentence}.")
             return value
 
@@ -207,9 +209,11 @@ class DocumentPool:
                 case Done(size, value):
                     self._know(call.key, size)
                     return value
-                case Refused(why, True):
+                case Refused(why, "unreadable"):
                     raise DocumentUnreadable.of(call.key, why)
-                case Refused(why, False):
+                case Refused(why, "unproven"):
+                    raise RoundTripFailed(why)
+                case Refused(why, "invalid"):
                     raise InvalidMessage(why)
             if call.stored is None:
                 await call.read()

@@ -25,7 +25,7 @@ from conflict_rules.values import JsonValue
 from syncd.errors import DocumentUnreadable
 from syncd.store.protocol import DocumentKey, StoredDocument
 
-__all__ = ["DocumentUnreadable", "Documents", "Load", "Squash", "Verdict"]
+__all__ = ["DocumentUnreadable", "Documents", "Load", "RoundTripFailed", "Squash", "Verdict"]
 
 Load = Callable[[], Awaitable[StoredDocument | None]]
 """Reads a document from the store; None if it has nothing of it. Asked only for one that is not held warm, perhaps more
@@ -45,10 +45,16 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Squash:
     """What replaces the updates up to a `seq`, after a full round trip. `keep`: of those, the ones that still wait for
-    others, and are no part of the snapshot."""
+    others, and are no part of the snapshot. `dropped`: those that had waited and then fitted nowhere, each with the
+    reason: they are no part of it either, and are told again until they have gone from the log."""
 
     snapshot: bytes
     keep: Sequence[int]
+    dropped: Sequence[tuple[int, str]] = ()
+
+
+class RoundTripFailed(Exception):
+    """The document reads, and its encoding would not read the same: nothing may take the place of its updates."""
 
 
 class Documents(Protocol):
@@ -81,5 +87,8 @@ class Documents(Protocol):
         ...
 
     async def squash(self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load) -> Squash:
-        """What may replace the updates so far, after it has been encoded, decoded, read and compared."""
+        """What may replace the updates so far, after it has been encoded, decoded, read and compared.
+
+        Raises `RoundTripFailed`: then the updates are what there is, and the document is served from them.
+        """
         ...

@@ -27,10 +27,10 @@ class Cold:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`unreadable`: what is stored does not load; else what was asked makes no sense."""
+    """`what`: what is stored does not load, or not again from its encoding, or what was asked makes no sense."""
 
     why: str
-    unreadable: bool
+    what: Literal["unreadable", "unproven", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def read_reply(operation: Operation, reply: object, *, count: int, seq: int, col
     match reply:
         case ["cold"] if cold:
             return Cold()
-        case ["unreadable" | "invalid" as kind, str(why)]:
-            return Refused(why[:_MAX_SENTENCE], unreadable=kind == "unreadable")
+        case ["unreadable" | "unproven" | "invalid" as what, str(why)]:
+            return Refused(why[:_MAX_SENTENCE], what)
         case ["done", int(size), *values] if size >= 0:
             return Done(size, _VALUES[operation](values, count, seq))
     raise Garbled("a reply of no known form")
@@ -96,9 +96,16 @@ def _diff(values: list[Any], count: int, seq: int) -> bytes:
 
 def _squash(values: list[Any], count: int, seq: int) -> Squash:
     match values:
-        case [bytes(snapshot), list(keep)] if all(type(one) is int and 0 < one <= seq for one in keep):
-            return Squash(snapshot, keep)
+        case [bytes(snapshot), list(keep), list(dropped)] if all(type(one) is int and 0 < one <= seq for one in keep):
+            return Squash(snapshot, keep, [_dropped(one, seq) for one in dropped])
     raise Garbled("no snapshot")
+
+
+def _dropped(told: object, seq: int) -> tuple[int, str]:
+    match told:
+        case [int(one), str(why)] if 0 < one <= seq:
+            return one, why[:_MAX_SENTENCE]
+    raise Garbled("no update that was dropped")
 
 
 _VALUES: Final[Mapping[Operation, Callable[[list[Any], int, int], Any]]] = {

@@ -92,7 +92,16 @@ class Pusher:
         self._pace = Pace(time.monotonic)
         self._judge = DocumentJudge(app, store, documents)
         self._squasher = (
-            None if documents is None else Squasher(store, documents, self._judge.turn, partial(kind_of, app))
+            None
+            if documents is None
+            else Squasher(
+                store,
+                documents,
+                self._judge.turn,
+                partial(kind_of, app),
+                now_ms,
+                lambda replicas: self.on_rejected(replicas),
+            )
         )
         self._under_way = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -1,21 +1,25 @@
 """Squashing: where a document's log has grown long, a snapshot that has passed a round trip takes its place.
 
-Goes on beside the pushes, which wait only if they are to the same document. If it fails the log stays as it is.
+Goes on beside the pushes, which wait only if they are to the same document. If it fails the log stays as it is, and the
+document is served from it: nothing is lost. That it fails again is likely, so it is tried again only when the log has
+become twice as long.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
 
 from conflict_rules.crdt import DocumentKind
-from syncd.documents.protocol import Documents, DocumentUnreadable
+from syncd.documents.protocol import Documents, DocumentUnreadable, RoundTripFailed, Squash
+from syncd.engine.unfit import find_unfit, quarantined
 from syncd.errors import SyncdError
-from syncd.store.protocol import Commit, DocumentHead, DocumentKey, Squashed, Store, StoredDocument
+from syncd.store.protocol import Commit, DocumentHead, DocumentKey, Squashed, Store, StoredDocument, Wanted
 
 __all__ = ["Squasher"]
 
@@ -26,9 +30,14 @@ _MOST_BYTES: Final = 262_144
 """A log of more is squashed. Whoever has nothing reads snapshot and log, so both stay short; each squash costs a round
 trip of the whole document."""
 
+_MOST_PUT_OFF: Final = 10_000
+"""Documents of which it is remembered that they could not be squashed."""
+
 
 class Squasher:
-    """One for each server. `turn`: makes a document its own, as a push does. `kind_of`: None for what is none."""
+    """One for each server. `turn`: makes a document its own, as a push does. `kind_of`: None for what is none.
+    `on_rejected`: told for whom there is something new in the quarantine.
+    """
 
     def __init__(
         self,
@@ -36,18 +45,23 @@ class Squasher:
         documents: Documents,
         turn: Callable[[DocumentKey], AbstractAsyncContextManager[object]],
         kind_of: Callable[[DocumentKey], DocumentKind | None],
+        now_ms: Callable[[], int],
+        on_rejected: Callable[[Set[str]], None],
     ) -> None:
         self._store = store
         self._documents = documents
         self._turn = turn
         self._kind_of = kind_of
+        self._now_ms = now_ms
+        self._on_rejected = on_rejected
+        self._put_off: OrderedDict[tuple[DocumentKey, int], int] = OrderedDict()
         self._under_way: dict[DocumentKey, asyncio.Task[None]] = {}
 
     def grown(self, heads: Mapping[DocumentKey, DocumentHead], updates: Mapping[DocumentKey, int]) -> None:
         """These documents have just taken so many updates; `heads`: as they were before."""
         for key, more in updates.items():
             head = heads.get(key)
-            if head is None or key in self._under_way:
+            if head is None or key in self._under_way or head.seq + more < self._put_off.get((key, head.since), 0):
                 continue
             # Since the last squash: what it left because it waits may be left by the next one too.
             grown = head.seq - head.snapshot_seq
@@ -82,8 +96,37 @@ class Squasher:
         async def load() -> StoredDocument | None:
             return stored
 
-        squash = await self._documents.squash(key, kind, stored.since, stored.seq, load)
-        squashed = Squashed(key, stored.since, squash.snapshot, stored.seq, squash.keep)
-        async with self._store.transaction(replicas=[], scopes=[]) as transaction:
-            await transaction.commit(Commit(squashed=[squashed]))
+        try:
+            squash = await self._documents.squash(key, kind, stored.since, stored.seq, load)
+        except RoundTripFailed as failure:
+            self._keep_as_it_is(key, stored, str(failure))
+            return
+        await self._write(key, stored, squash)
         log.debug("squashed", type=key.type, id=key.id, field=key.field, updates=len(stored.updates))
+
+    def _keep_as_it_is(self, key: DocumentKey, stored: StoredDocument, reason: str) -> None:
+        self._put_off[key, stored.since] = stored.seq + max(_MOST_UPDATES, stored.seq - stored.snapshot_seq)
+        self._put_off.move_to_end((key, stored.since))
+        if len(self._put_off) > _MOST_PUT_OFF:
+            self._put_off.popitem(last=False)
+        log.warning(
+            "squash_failed",
+            type=key.type,
+            id=key.id,
+            field=key.field,
+            reason=reason,
+            updates=len(stored.updates),
+            hint="nothing is lost: the document is served from its updates, and takes further ones",
+        )
+
+    async def _write(self, key: DocumentKey, stored: StoredDocument, squash: Squash) -> None:
+        squashed = Squashed(key, stored.since, squash.snapshot, stored.seq, squash.keep)
+        async with self._store.snapshot() as snapshot:
+            unfit = await find_unfit(snapshot, key, stored, squash.dropped) if squash.dropped else []
+        replicas, scopes = {one.quarantine for one in unfit}, {one.scope for one in unfit}
+        async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
+            loaded = await transaction.load(Wanted(replicas=replicas, scopes=scopes))
+            settled, rows = quarantined(unfit, loaded.replicas, loaded.scopes, self._now_ms())
+            await transaction.commit(Commit(settled=settled, replicas=rows, squashed=[squashed]))
+        if replicas:
+            self._on_rejected(replicas)

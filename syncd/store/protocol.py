@@ -398,6 +398,14 @@ class Snapshot(Protocol):
         """A document, with every byte that is left of it; None if it never was, or was dropped."""
         ...
 
+    async def update_numbers(
+        self, key: DocumentKey, since: int, seqs: Collection[int]
+    ) -> Mapping[int, tuple[str, int]]:
+        """Which change brought each of these updates of the life `since`, by replica and number; those that are no
+        longer in the log are absent.
+        """
+        ...
+
     async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
         """The updates above `seq` as they were appended, for whoever has the others; empty if there are none.
 

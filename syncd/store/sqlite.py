@@ -34,7 +34,7 @@ from syncd.store.protocol import (
 )
 from syncd.store.sqlite_checkpoint import PAGE_BYTES, Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
-from syncd.store.sqlite_documents import read_document, read_document_heads, read_updates_since
+from syncd.store.sqlite_documents import read_document, read_document_heads, read_update_numbers, read_updates_since
 from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine, read_quarantine_totals
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
@@ -186,6 +186,12 @@ class SqliteSnapshot:
     async def document(self, key: DocumentKey) -> StoredDocument | None:
         """See `Snapshot.document`."""
         return await self._reader.run(_in_read, read_document, key)
+
+    async def update_numbers(
+        self, key: DocumentKey, since: int, seqs: Collection[int]
+    ) -> Mapping[int, tuple[str, int]]:
+        """See `Snapshot.update_numbers`."""
+        return await self._reader.run(_in_read, read_update_numbers, key, since, seqs)
 
     async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
         """See `Snapshot.updates_since`."""

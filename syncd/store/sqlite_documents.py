@@ -15,6 +15,7 @@ from syncd.store.protocol import DocumentHead, DocumentKey, Squashed, StoredDocu
 __all__ = [
     "read_document",
     "read_document_heads",
+    "read_update_numbers",
     "read_updates_since",
     "write_drops",
     "write_squashes",
@@ -39,6 +40,14 @@ _UPDATES = "SELECT seq, body FROM document_updates WHERE document_no = ? ORDER B
 _LOG_REACHES = """
     SELECT no FROM documents
     WHERE type = :type AND id = :id AND field = :field AND since = :since AND :seq BETWEEN snapshot_seq AND seq
+"""
+_UPDATE_NUMBERS = """
+    SELECT u.seq, r.id, u.n
+    FROM documents AS d
+    CROSS JOIN json_each(:seqs) AS k
+    CROSS JOIN document_updates AS u ON u.document_no = d.no AND u.seq = k.value
+    CROSS JOIN replicas AS r ON r.no = u.replica_no
+    WHERE d.type = :type AND d.id = :id AND d.field = :field AND d.since = :since
 """
 _UPDATES_ABOVE = "SELECT body FROM document_updates WHERE document_no = ? AND seq > ? ORDER BY seq"
 
@@ -94,6 +103,14 @@ def read_document(connection: sqlite3.Connection, key: DocumentKey) -> StoredDoc
         return None
     no, since, seq, snapshot, snapshot_seq = found
     return StoredDocument(since, seq, snapshot, snapshot_seq, connection.execute(_UPDATES, (no,)).fetchall())
+
+
+def read_update_numbers(
+    connection: sqlite3.Connection, key: DocumentKey, since: int, seqs: Collection[int]
+) -> Mapping[int, tuple[str, int]]:
+    """See `Snapshot.update_numbers`."""
+    asked = {**key._asdict(), "since": since, "seqs": json.dumps([*seqs])}
+    return {seq: (replica, n) for seq, replica, n in connection.execute(_UPDATE_NUMBERS, asked)}
 
 
 def read_updates_since(

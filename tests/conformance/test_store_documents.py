@@ -201,6 +201,17 @@ async def test_the_updates_since_a_number_are_told_if_the_log_has_them_all(
     assert await updates_since(store, since, seq) == expected
 
 
+async def test_which_change_brought_an_update_is_told_while_it_is_in_the_log(store: Store) -> None:
+    await append(store, 5, 1, 2, 3)
+    await squash(store, 5, 2, 1)
+    rows = [update_row(NOTES, 5, seq) for seq in (1, 3)]
+    async with store.snapshot() as snapshot:
+        found = await snapshot.update_numbers(NOTES, 5, [1, 2, 3, 4])
+        assert found == {row.seq: (row.replica, row.n) for row in rows}
+        assert await snapshot.update_numbers(NOTES, 4, [1, 3]) == {}
+        assert await snapshot.update_numbers(BOARD, 5, [1]) == {}
+
+
 @pytest.mark.parametrize(
     "rows",
     [

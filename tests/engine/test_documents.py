@@ -17,10 +17,13 @@ from conflict_rules import Change
 from conflict_rules.crdt import Marker
 from syncd.app import App, HookTransaction, Resource, Veto, rules
 from syncd.documents.pool import DocumentPool
+from syncd.documents.protocol import RoundTripFailed, Squash
 from syncd.engine.document_reader import AskedDocument, DocumentPart, DocumentReader
+from syncd.engine.entry import read_entry
 from syncd.engine.history import History
 from syncd.errors import DocumentUnreadable, NotFound, StoreUnavailable
 from syncd.store.protocol import DocumentKey
+from tests.support import crdt
 from tests.support.engine import Engine, Replica, open_engine
 
 app = App("club")
@@ -99,6 +102,10 @@ async def read(engine: Engine, since: int = 0, seq: int = 0, *, key: DocumentKey
 
 def reader(engine: Engine) -> DocumentReader:
     return DocumentReader(app, engine.store, engine.documents, History(engine.store, app))
+
+
+def encoded(update: bytes) -> str:
+    return base64.b64encode(update).decode()
 
 
 async def content(engine: Engine, *, type: str = "note", id: str = "n") -> str:
@@ -351,6 +358,71 @@ async def test_what_goes_on_waiting_is_not_squashed_again_with_every_push(
         await a.replica.push(*waiting)
     await engine.pusher.close()
     assert squashes == 2
+
+
+async def test_what_waited_and_then_fits_nowhere_is_in_the_quarantine_before_it_goes_from_the_log(
+    engine: Engine,
+) -> None:
+    """It was acknowledged: nobody could tell yet that what it would hang on is a letter, and no place for anything."""
+    a, b = Writer(engine, "a"), Writer(engine, "b")
+    a.doc = Doc(client_id=1)
+    a.doc["text"] = Text()
+    inside_of_a_letter = crdt.update((2, 0, [crdt.characters("x", (1, 0))]))
+    await a.replica.create("n", title="Derby")
+    waiting = a.change("update", text={"update": encoded(inside_of_a_letter)}, title="Final")
+    (outcome,) = await a.replica.push(waiting)
+    assert outcome["outcome"] == "applied"
+    await a.writes(0, "a")
+    for writer in (a, b):
+        for _ in range(25):
+            letters = (writer.change("update", text={"update": writer.types(0, "b")}) for _ in range(20))
+            await writer.replica.push(*letters)
+    await engine.pusher.close()
+    async with engine.store.snapshot() as snapshot:
+        stored = await snapshot.document(NOTES)
+        page = await snapshot.quarantine(limit=10, limit_bytes=1 << 20)
+    assert stored is not None
+    assert stored.snapshot_seq > 600, "it has been squashed, and more than once"
+    assert inside_of_a_letter not in [one for _, one in stored.updates]
+    (entry,) = map(read_entry, page.rows)
+    assert (entry.replica, entry.n, entry.scope, entry.type, entry.id) == ("dropped-a", 1, "main", "note", "n")
+    assert entry.fields == {"text": {"update": encoded(inside_of_a_letter)}}, "what else it brought stands"
+    assert (entry.outcome.code, entry.outcome.field) == ("invalid_document_update", "fields.text")
+    assert f"change {waiting['n']} of a was taken" in str(entry.outcome.message)
+    assert "puts something into what is no text, map or array" in str(entry.outcome.message)
+    assert sorted(await content(engine)) == sorted("a" + "b" * 1000)
+
+
+async def test_a_document_that_cannot_be_squashed_goes_on_from_its_updates_and_is_left_alone_for_a_while(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    async def fails(pool: object, key: object, kind: object, since: int, seq: int, load: object) -> Squash:
+        tried.append(seq)
+        raise RoundTripFailed("the contents differ")
+
+    squash = DocumentPool.squash
+    monkeypatch.setattr(DocumentPool, "squash", fails)
+    a = Writer(engine, "a")
+    await a.writes(0, "-", "create")
+
+    async def types(count: int) -> None:
+        for _ in range(count // 20):
+            outcomes = await a.replica.push(*(a.change("update", text={"update": a.types(0, "a")}) for _ in range(20)))
+            assert {outcome["outcome"] for outcome in outcomes} == {"applied"}
+
+    await types(700)
+    first, second = tried
+    assert 200 < first < 300
+    assert second >= 2 * first, "not with every push"
+    monkeypatch.setattr(DocumentPool, "squash", squash)
+    await types(700)
+    await engine.pusher.close()
+    async with engine.store.snapshot() as snapshot:
+        head = (await snapshot.document_heads([NOTES]))[NOTES]
+    assert head.snapshot_seq >= 2 * second, "it is tried again"
+    assert await content(engine) == "a" * 1400 + "-"
 
 
 async def test_a_document_that_does_not_load_turns_its_own_changes_away_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, TransactionEvent, UndoManager
 
-from conflict_rules.documents.document import REMOTE, Document, MergeFailed, Unreadable
+from conflict_rules.documents import document as document_module
+from conflict_rules.documents.document import REMOTE, Document, MergeFailed, Unreadable, _told
 from conflict_rules.documents.text_positions import to_bytes
 from conflict_rules.documents.waiting_room import WaitingRoomFull
 from conflict_rules.documents.yjs_shape import Kind
 from conflict_rules.documents.yjs_update import MAX_CLIENT, MAX_CLOCK, MAX_STRUCTS, MalformedUpdate, read_update
+from tests.documents.differs import DIFFERS, DIFFERS_BY_TYPING
 from tests.sizes import SIZES
 from tests.support import crdt
 from tests.support.crdt import any_values, characters, nested, update
@@ -209,37 +211,101 @@ def test_of_two_that_need_each_other_and_fit_nowhere_both_are_dropped() -> None:
     ],
     ids=["encodes what cannot be decoded", "holds what has no reading", "encodes what reads as another"],
 )
-def test_a_round_trip_refuses_what_could_not_be_loaded_again(unreadable: list[str], step: str, why: str) -> None:
+def test_a_snapshot_is_not_made_of_what_could_not_be_loaded_again(unreadable: list[str], step: str, why: str) -> None:
     """None of these ends or hangs anything; pycrdt is given them past all that would have refused them."""
     document = Document("text", "text", beside={"map": "map", "a": "array"})
     for one in unreadable:
         document.doc.apply_update(bytes.fromhex(one))
     with pytest.raises(MergeFailed, match=why) as failure:
-        document.round_trip()
+        document.snapshot()
     assert failure.value.step == step
 
 
-def test_a_round_trip_compares_the_content(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_trip_refuses_what_pycrdt_itself_does_not_decode() -> None:
     document = notes(crdt.STUCK[0])
-    honest = Document.load
-
-    def other(*args: Any, **options: Any) -> Document:
-        loaded = honest(*args, **options)
-        loaded.doc.apply_update(update(deletes={1: [(0, 1)]}))  # a delete does not show in the state vector
-        return loaded
-
-    monkeypatch.setattr(Document, "load", other)
-    with pytest.raises(MergeFailed, match=r"comparing the document .* failed: the contents differ"):
+    document.doc.apply_update(bytes.fromhex("0101010102010161010131013200"))
+    with pytest.raises(MergeFailed, match="encoding"):
         document.round_trip()
 
 
-def test_formats_belong_to_the_content_that_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["round_trip", "snapshot"])
+def test_a_round_trip_compares_the_content(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = notes(crdt.STUCK[0])
+    honest_load, honest_open = Document.load, document_module._open
+
+    def other(*args: Any, **options: Any) -> Document:
+        loaded = honest_load(*args, **options)
+        loaded.doc.apply_update(update(deletes={1: [(0, 1)]}))  # a delete does not show in the state vector
+        return loaded
+
+    def beginning_with_a_delete(*args: Any) -> Any:
+        opened, shared = honest_open(*args)
+        opened.apply_update(update(deletes={1: [(0, 1)]}))
+        return opened, shared
+
+    if way == "snapshot":
+        monkeypatch.setattr(Document, "load", other)
+    else:
+        monkeypatch.setattr(document_module, "_open", beginning_with_a_delete)
+    with pytest.raises(MergeFailed, match=r"comparing the document .* failed: the contents differ"):
+        getattr(document, way)()
+
+
+@pytest.mark.parametrize(("updates", "typing"), [(DIFFERS, False), (DIFFERS_BY_TYPING, True)])
+def test_an_order_that_only_the_arrival_made_is_found_by_a_round_trip(updates: Sequence[bytes], typing: bool) -> None:
+    document = Document("array", "root")
+    *fine, last = updates
+    for one in fine:
+        document.offer(one)
+        document.round_trip()
+    assert (document.unproven_bytes, document.doubtful) == (0, False)
+    document.offer(last)
+    assert (document.unproven_bytes, document.doubtful) == (len(last), not typing)
+    with pytest.raises(MergeFailed, match="the contents differ"):
+        document.round_trip()
+    assert Document.load("array", "root", b"", updates).doubtful is False, "what is stored was judged before"
+
+
+@pytest.mark.parametrize(
+    ("made", "doubtful"),
+    [
+        (update((7, 0, [characters("typed", "text")])), False),
+        (update((1, 1, [characters("b", origin=(1, 0))]), deletes={1: [(0, 1)]}), False),
+        (update(deletes={1: [(0, 1)]}), False),
+        (update((7, 0, [characters("x", "text")]), (8, 0, [characters("y", "text")])), True),
+        (update((7, 0, [crdt.fmt("b", "1", "text")])), True),
+        (update((7, 0, [crdt.deleted(1, "text")])), True),
+        (update((1, 0, [characters("ab", "text")])), True),
+    ],
+    ids=["typed", "typed over", "deleted", "two clients", "a format", "comes deleted", "begins with what is there"],
+)
+def test_more_than_typing_is_in_doubt_until_its_round_trip(made: bytes, doubtful: bool) -> None:
+    document = notes(update((1, 0, [characters("a", "text")])))
+    assert not document.doubtful
+    document.offer(made)
+    assert document.doubtful is doubtful
+    document.round_trip()
+    assert not document.doubtful
+
+
+def test_formats_belong_to_the_content_that_is_compared() -> None:
     replica = Replica("text")
     replica.edit(lambda root: root.insert(0, "bold", {"bold": True}))
     plain = Replica("text")
     plain.edit(lambda root: root.insert(0, "bold"))
     assert replica.document.view() == plain.document.view()
-    assert replica.document._whole() != plain.document._whole()
+    assert _told(replica.document.root) != _told(plain.document.root)
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), ([1], "[1]"), ({"a": 0}, {"a": False}), ("1", 1)])
+def test_values_of_two_kinds_are_told_from_one_another(one: object, other: object) -> None:
+    def told(value: object) -> str:
+        replica = Replica("map")
+        replica.edit(lambda root: root.update({"k": value}))
+        return _told(replica.document.root)
+
+    assert told(one) == told(one)
+    assert told(one) != told(other)
 
 
 def test_a_snapshot_leaves_out_what_waits_and_names_it() -> None:
