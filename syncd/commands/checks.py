@@ -45,6 +45,7 @@ _EARLIEST_MS: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 """No right clock shows less: this program was not written then."""
 _STUCK_AFTER: Final = 3
 """Rejected changes in a row, and none taken since."""
+_LATELY_MS: Final = 7 * 86_400_000
 _NAMED: Final = 5
 
 _DOCUMENT_FAULTS: Final = {
@@ -188,6 +189,23 @@ def check_outboxes(database: Database) -> Finding:
     )
 
 
+def check_updates(database: Database) -> Finding:
+    """Devices whose updates of documents have failed in a worker lately: broken, or hostile. Each was refused alone."""
+    since_ms = database.now_ms - _LATELY_MS
+    failed = [replica for replica in read_replicas(database.connection) if replica.failed_at_ms > since_ms]
+    if not failed:
+        return _ok("updates", "No update of a document has failed in a worker lately.")
+    names = _names(
+        [f"{each.id} ({each.failed_updates:,}, {age_text(each.failed_at_ms, database.now_ms)})" for each in failed]
+    )
+    return Finding(
+        "updates",
+        Level.WARNING,
+        f"Updates of documents from {counted(len(failed), 'replica')} ended, hung or spoilt who read them: {names}.",
+        f"syncd quarantine list --database {database.path}",
+    )
+
+
 def check_quarantine(database: Database) -> Finding:
     """Rejected changes that wait for somebody; a full quarantine exports its oldest, and then somebody should look."""
     counts = read_counts(database.connection)
@@ -293,6 +311,7 @@ CHECKS: Final[Mapping[str, Callable[[Database], Finding]]] = {
     "clock": check_clock,
     "devices": check_devices,
     "outboxes": check_outboxes,
+    "updates": check_updates,
     "quarantine": check_quarantine,
     "versions": check_versions,
     "numbers": check_numbers,

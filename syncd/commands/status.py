@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -192,18 +192,25 @@ def _scopes_table(status: _Status) -> Table:
 
 def _replicas_table(status: _Status, now_ms: int) -> Table:
     table = _table(f"Replicas, the last seen {len(status.replicas):,} of {status.counts.replicas:,}")
-    for name in ("replica", "settled", "rejected", "last seen", "clock"):
+    for name in ("replica", "settled", "rejected", "last seen", "marks"):
         table.add_column(name, justify="right" if name in ("settled", "rejected") else "left", overflow="fold")
     for replica in status.replicas:
-        ahead = replica.clock_ahead_ms
         table.add_row(
             replica.id,
             f"{replica.settled:,}",
             f"{replica.rejected:,}",
             age_text(replica.seen_at_ms, now_ms),
-            Text(f"{duration_text(ahead)} ahead", "yellow") if ahead else "",
+            Text(", ".join(_marks(replica, now_ms)), "yellow"),
         )
     return table
+
+
+def _marks(replica: ReplicaSummary, now_ms: int) -> Iterator[str]:
+    if replica.clock_ahead_ms:
+        yield f"clock {duration_text(replica.clock_ahead_ms)} ahead"
+    if replica.failed_updates:
+        failed = counted(replica.failed_updates, "update of a document", "updates of documents")
+        yield f"{failed} failed, the last {age_text(replica.failed_at_ms, now_ms)}"
 
 
 def _rejected_line(change: RejectedChange, now_ms: int) -> Text:

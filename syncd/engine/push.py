@@ -14,6 +14,8 @@ from itertools import chain
 from typing import Final
 from weakref import WeakValueDictionary
 
+import structlog
+
 from conflict_rules import Change, Clock, Kind, Outcome, Stamp
 from conflict_rules.values import JsonValue, valid_replica
 from conflict_rules.wire import (
@@ -32,6 +34,7 @@ from syncd.engine.apply import Applier
 from syncd.engine.delta import deltas_of
 from syncd.engine.disputes import Disputes
 from syncd.engine.documents import DocumentJudge, kind_of
+from syncd.engine.failed_updates import newly_marked
 from syncd.engine.group_commit import GroupCommit
 from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.incoming import SCATTERED, Incoming
@@ -47,6 +50,8 @@ from syncd.errors import AppError, InvalidMessage, StoreUnavailable, SyncdError,
 from syncd.store.protocol import ResourceKey, Store, Transaction, Wanted
 
 __all__ = ["PushReply", "Pusher"]
+
+log = structlog.get_logger(__name__)
 
 _MAX_GROUP_CHANGES: Final = 500
 """Changes in one group commit: enough to share a disk write, few enough not to keep others waiting for long."""
@@ -268,6 +273,8 @@ class Pusher:
             if commit.updates and self._squasher is not None:
                 self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
             self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
+            for row in newly_marked(loaded.replicas, commit.replicas):
+                log.warning("document_updates_failed", replica=row.id, failed=row.failed_updates)
             for delta in deltas_of(commit, loaded.scopes):
                 self._watcher.offer(delta)
                 self._bus.publish(delta.scope, delta.upto)

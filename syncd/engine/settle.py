@@ -17,12 +17,13 @@ from conflict_rules.values import canonical_json
 from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
 from syncd.app import App
 from syncd.engine.apply import Applied, Applier
+from syncd.engine.failed_updates import marked
 from syncd.engine.incoming import Incoming, kept, rejected, rejected_as, scope_of
 from syncd.engine.limits import Limits
 from syncd.engine.portions import group_of
 from syncd.engine.upgrade import behind
 from syncd.engine.workspace import Workspace
-from syncd.store.protocol import ReplicaRow, SettledRow
+from syncd.store.protocol import SettledRow
 
 __all__ = ["Reply", "Settler"]
 
@@ -218,8 +219,8 @@ class Settler:
         )
         self._workspace.settle(
             row,
-            ReplicaRow(
-                id=self._replica,
+            replace(
+                marked(before, member, outcome, self._now_ms),
                 settled=n,
                 last_stamp=row.stamp or before.last_stamp,
                 clock_ahead_ms=ahead_ms if ahead_ms > self._limits.max_drift_ms else 0,

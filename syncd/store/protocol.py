@@ -143,6 +143,7 @@ class ReplicaRow:
 
     `settled`: its highest settled number. `last_stamp`: the effective stamp of that change, "" for none.
     `clock_ahead_ms`: how far its clock was last found ahead of the drift bound, 0 if it was not (the flag of law 2).
+    `failed_updates`: of its changes, those whose updates of documents failed in a worker, the last at `failed_at_ms`.
     """
 
     id: str
@@ -150,6 +151,8 @@ class ReplicaRow:
     last_stamp: str = ""
     clock_ahead_ms: int = 0
     seen_at_ms: int = 0
+    failed_updates: int = 0
+    failed_at_ms: int = 0
 
 
 class DocumentKey(NamedTuple):

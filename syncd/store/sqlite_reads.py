@@ -29,7 +29,7 @@ __all__ = [
 _HEADS = "SELECT s.name, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _DIGESTS = "SELECT s.name, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _REPLICAS = """
-    SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms
+    SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms, r.failed_updates, r.failed_at_ms
     FROM json_each(?) AS k CROSS JOIN replicas AS r ON r.id = k.value
 """
 _STATES = """

@@ -62,12 +62,16 @@ class ScopeSummary:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSummary:
-    """One replica. `changes`, `rejected`: in the ledger. `rejected_in_a_row`: the newest of them that were refused."""
+    """One replica. `changes`, `rejected`: in the ledger. `rejected_in_a_row`: the newest of them that were refused.
+    `failed_updates`: see `ReplicaRow`.
+    """
 
     id: str
     settled: int
     seen_at_ms: int
     clock_ahead_ms: int
+    failed_updates: int
+    failed_at_ms: int
     changes: int
     rejected: int
     rejected_in_a_row: int
@@ -121,7 +125,7 @@ _REPLICAS = """
                max(CASE WHEN kind = 'rejected' THEN 0 ELSE n END) AS last_taken, max(n) AS last
         FROM changes GROUP BY replica_no
     )
-    SELECT r.id, r.settled, r.seen_at_ms, r.clock_ahead_ms,
+    SELECT r.id, r.settled, r.seen_at_ms, r.clock_ahead_ms, r.failed_updates, r.failed_at_ms,
            coalesce(t.changes, 0), coalesce(t.rejected, 0),
            coalesce((SELECT count(*) FROM changes AS c WHERE c.replica_no = r.no AND c.n > t.last_taken), 0)
     FROM replicas AS r LEFT JOIN told AS t ON t.replica_no = r.no

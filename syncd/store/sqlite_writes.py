@@ -17,10 +17,12 @@ _STATE = """
         scope_no = excluded.scope_no, version = excluded.version, deleted = excluded.deleted, body = excluded.body
 """
 _REPLICA = """
-    INSERT INTO replicas (id, settled, last_stamp, clock_ahead_ms, seen_at_ms) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO replicas (id, settled, last_stamp, clock_ahead_ms, seen_at_ms, failed_updates, failed_at_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         settled = excluded.settled, last_stamp = excluded.last_stamp,
-        clock_ahead_ms = excluded.clock_ahead_ms, seen_at_ms = excluded.seen_at_ms
+        clock_ahead_ms = excluded.clock_ahead_ms, seen_at_ms = excluded.seen_at_ms,
+        failed_updates = excluded.failed_updates, failed_at_ms = excluded.failed_at_ms
 """
 _CHANGE = """
     INSERT INTO changes
@@ -102,7 +104,19 @@ def _write_states(connection: sqlite3.Connection, rows: Sequence[StateRow], scop
 
 def _write_replicas(connection: sqlite3.Connection, rows: Sequence[ReplicaRow]) -> None:
     connection.executemany(
-        _REPLICA, [(row.id, row.settled, row.last_stamp, row.clock_ahead_ms, row.seen_at_ms) for row in rows]
+        _REPLICA,
+        [
+            (
+                row.id,
+                row.settled,
+                row.last_stamp,
+                row.clock_ahead_ms,
+                row.seen_at_ms,
+                row.failed_updates,
+                row.failed_at_ms,
+            )
+            for row in rows
+        ],
     )
 
 

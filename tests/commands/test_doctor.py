@@ -159,6 +159,16 @@ def test_devices_whose_clocks_are_ahead_are_named(run: Run) -> None:
     assert "(3 h)" in finding["message"]
 
 
+def test_a_device_whose_updates_of_documents_failed_lately_is_named(run: Run) -> None:
+    alter(f"UPDATE replicas SET failed_updates = 3, failed_at_ms = {int(time.time() * 1000) - 7_200_000}")
+    finding = the_only(examine(run), "warning")
+    assert finding["check"] == "updates"
+    assert "(3, 2 h ago)" in finding["message"]
+    assert "syncd quarantine list" in finding["fix"]
+    alter(f"UPDATE replicas SET failed_at_ms = {int(time.time() * 1000) - 8 * 86_400_000}")
+    assert found(examine(run)) == {}
+
+
 def test_a_device_whose_last_changes_were_all_rejected_is_named(run: Run) -> None:
     path = write_export(Path("in.jsonl"), *(note(f"r{i}") for i in range(3)))
     done = run("import", path, "--database", DATABASE, "--app", "syncd.apps.grassroots:app")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,20 @@ async def test_of_a_file_in_use_it_tells_who_uses_it_and_what_is_in_it(run: Run,
 def test_for_people_it_is_a_page_with_the_largest_and_the_latest(run: Run) -> None:
     seed(run, Path("club.db"), *(note(f"n{i}", f"scope:{i:02}", text="x" * i) for i in range(12)))
     with sqlite3.connect("club.db") as connection:
-        connection.execute("UPDATE replicas SET clock_ahead_ms = 7200000")
+        failed_at_ms = int(time.time() * 1000) - 300_000
+        connection.execute(
+            f"UPDATE replicas SET clock_ahead_ms = 7200000, failed_updates = 4, failed_at_ms = {failed_at_ms}"
+        )
     connection.close()
     done = run("status", "--database", "club.db", "--top", 3)
     assert done.code == 0
     assert "none is using it" in done.out
     assert "the largest 3 of 12" in done.out
     assert [f"scope:{i:02}" in done.out for i in (8, 9, 10, 11)] == [False, True, True, True]
-    assert "2 h ahead" in done.out
+    page = " ".join(done.out.split())
+    assert "clock 2 h ahead, 4 updates of documents failed, the last 5 min ago" in page
+    (replica,) = run("status", "--database", "club.db", "--json").last["replicas"]
+    assert (replica["failed_updates"], replica["failed_at_ms"]) == (4, failed_at_ms)
     everything = run("status", "--database", "club.db", "--top", 0)
     assert all(f"scope:{i:02}" in everything.out for i in range(12))
 

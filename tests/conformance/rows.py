@@ -80,7 +80,15 @@ async def load(
 
 def replica_row(id: str, settled: int) -> ReplicaRow:
     """A replica, every column filled in."""
-    return ReplicaRow(id, settled, f"stamp-{settled}", clock_ahead_ms=settled * 7, seen_at_ms=settled * 11)
+    return ReplicaRow(
+        id,
+        settled,
+        f"stamp-{settled}",
+        clock_ahead_ms=settled * 7,
+        seen_at_ms=settled * 11,
+        failed_updates=settled * 13,
+        failed_at_ms=settled * 17,
+    )
 
 
 async def versions(store: Store, scope: str) -> list[str]:

@@ -24,9 +24,9 @@ from syncd.store.migrate import (
     schema_version,
     upgrade,
 )
-from syncd.store.protocol import Commit, DocumentKey
+from syncd.store.protocol import Commit, DocumentKey, ReplicaRow
 from syncd.store.sqlite import SqliteStore
-from tests.conformance.rows import note, update_row, versions, write
+from tests.conformance.rows import load, note, update_row, versions, write
 
 NEXT = """
 from alembic import op
@@ -253,6 +253,21 @@ async def test_a_file_from_before_documents_keeps_what_it_holds_and_takes_docume
         document = await snapshot.document(DocumentKey("note", "y", "f"))
     assert document is not None
     assert document.updates == [(1, b"2.1")]
+    await store.close()
+
+
+async def test_a_file_from_before_replicas_were_marked_keeps_what_it_knows_of_them(path: Path, folder: Path) -> None:
+    for later in (folder / "versions").glob("000[3-9]_*.py"):
+        later.unlink()
+    upgrade(path, folder)
+    assert schema_version(path) == "0002"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO replicas (id, settled, last_stamp, seen_at_ms) VALUES ('phone', 7, 'then', 9)")
+    connection.close()
+    store = await SqliteStore.open(path)
+    found = await load(store, replicas=("phone",))
+    assert found.replicas == {"phone": ReplicaRow("phone", 7, "then", 0, 9, failed_updates=0, failed_at_ms=0)}
     await store.close()
 
 
