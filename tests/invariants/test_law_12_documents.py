@@ -21,10 +21,12 @@ from syncd.engine.history import History
 from syncd.engine.limits import Limits
 from syncd.engine.push import Pusher
 from syncd.store.protocol import DocumentKey
+from tests.support.crdt import crashers
 from tests.support.engine import Engine, open_engine
 
 app = App("club")
 NOTES = DocumentKey("note", "n", "text")
+(PANICS,) = next(one.updates for one in crashers() if one.name == "many clients at clocks that nothing reaches")
 
 
 @app.resource(scope="main", rule=rules.merge)
@@ -62,8 +64,8 @@ class Watched:
 
 
 @asynccontextmanager
-async def a_club(path: Path) -> AsyncIterator[tuple[Engine, Watched]]:
-    pool = DocumentPool()
+async def a_club(path: Path, *, zygote: str = "syncd.documents.zygote") -> AsyncIterator[tuple[Engine, Watched]]:
+    pool = DocumentPool(zygote=zygote)
     watched = Watched(pool)
     try:
         async with open_engine(path, app=app, documents=cast(Documents, watched)) as engine:
@@ -101,11 +103,32 @@ async def test_while_an_update_is_being_read_nobody_waits_for_the_database(tmp_p
         watched.before = hang
         victim = asyncio.create_task(engine.replica("a").create("n", text=typed("a")))
         await begun.wait()
-        others = await asyncio.gather(*(engine.replica(f"b{i}").create(f"other-{i}", title="x") for i in range(5)))
-        assert [outcome["outcome"] for outcome in others] == ["applied"] * 5
-        assert not victim.done()
-        comes_back.set()
+        try:
+            async with asyncio.timeout(10):
+                others = await asyncio.gather(
+                    *(engine.replica(f"b{i}").create(f"other-{i}", title="x") for i in range(5))
+                )
+            assert [outcome["outcome"] for outcome in others] == ["applied"] * 5
+            assert not victim.done()
+        finally:
+            comes_back.set()
         assert (await victim)["outcome"] == "applied"
+
+
+async def test_what_panics_native_code_is_refused_by_a_process_that_may_die_of_it(tmp_path: Path) -> None:
+    """The workers here read nothing before pycrdt does, so that this update comes as far."""
+    async with a_club(tmp_path / "db", zygote="tests.documents.trusting_zygote") as (engine, watched):
+        a, b = engine.replica("a"), engine.replica("b")
+        assert (await a.create("n", text=typed("kept")))["outcome"] == "applied"
+        before = set(watched.pids)
+        outcome = await b.update("n", 0, text={"update": base64.b64encode(PANICS).decode()})
+        assert (outcome["outcome"], outcome["code"]) == ("rejected", "document_update_failed")
+        assert not before & set(watched.pids), "who read it is no more"
+        assert (await b.update("n", 0, text=typed(", and goes on")))["outcome"] == "merged"
+        assert sorted(await content(engine)) == sorted("kept, and goes on")
+        async with engine.store.snapshot() as snapshot:
+            (kept,) = (await snapshot.quarantine(limit=10, limit_bytes=1 << 20)).rows
+        assert (kept.settled.replica, kept.settled.n) == ("b", outcome["n"])
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -123,9 +146,11 @@ async def test_what_was_read_over_a_document_that_has_moved_on_is_read_again(tmp
                 watched.after = lambda: meanwhile(left - 1)
 
         watched.after = meanwhile
-        outcome = await engine.replica("b").update("n", 0, text=typed("b"))
-        assert outcome["outcome"] == "merged"
-        assert watched.checked == list(range(times + 2)), "each time where the document stood"
-        assert sorted(await content(engine)) == sorted("-b" + "123"[:times])
-        await elsewhere.close()
-        await pool.close()
+        try:
+            outcome = await engine.replica("b").update("n", 0, text=typed("b"))
+            assert outcome["outcome"] == "merged"
+            assert watched.checked == list(range(times + 2)), "each time where the document stood"
+            assert sorted(await content(engine)) == sorted("-b" + "123"[:times])
+        finally:
+            await elsewhere.close()
+            await pool.close()

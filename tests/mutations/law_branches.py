@@ -228,4 +228,47 @@ LAW_BRANCHES: Final = (
         "the refused row is shown for ever",
         "11_dialects.py::test_the_refusal_that_nobody_hears_is_put_right_by_the_next_pull",
     ),
+    _taken_out(
+        12,
+        "judged-over-anything",
+        "syncd.engine.documents",
+        "judged.lines[key] = await self._judge(key, kind, updates, judged.verdicts)",
+        "await self._judge(key, kind, updates, judged.verdicts)",
+        "what was read over a document that has moved on is written as it is",
+        "12_documents.py::test_what_was_read_over_a_document_that_has_moved_on_is_read_again",
+    ),
+    _taken_out(
+        12,
+        "read-under-the-lock",
+        "syncd.engine.documents",
+        "            told = await self._documents.check(",
+        """            async with self._store.transaction(replicas=[], scopes=[]):
+                told = await self._documents.check(""",
+        "an update that never comes back keeps every writer waiting",
+        "12_documents.py::test_while_an_update_is_being_read_nobody_waits_for_the_database",
+    ),
+    _taken_out(
+        12,
+        "not-judged",
+        "syncd.engine.documents",
+        "            if verdict.code is None:\n                line.fine.append(offer)\n",
+        "            verdicts[offer] = Verdict()\n            line.fine.append(offer)\n",
+        "what native code cannot bear is committed",
+        "12_documents.py::test_what_panics_native_code_is_refused_by_a_process_that_may_die_of_it",
+    ),
+    _taken_out(
+        12,
+        "no-process-boundary",
+        "syncd.documents.pool",
+        "            return await Judging(updates, self._limits, attempt).verdicts()\n",
+        """            from pycrdt import Doc, Text
+
+            doc = Doc({key.field: Text()})
+            for update in updates:
+                doc.apply_update(update)
+            return [Verdict() for _ in updates]
+""",
+        "native code panics in the server",
+        "12_documents.py::test_what_panics_native_code_is_refused_by_a_process_that_may_die_of_it",
+    ),
 )
