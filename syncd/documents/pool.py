@@ -24,7 +24,7 @@ from syncd.documents.frames import Garbled
 from syncd.documents.judging import Died, Judging
 from syncd.documents.limits import PoolLimits, WorkerLimits
 from syncd.documents.process import Worker, WorkerEnded
-from syncd.documents.protocol import Load, RoundTripFailed, Squash, Verdict
+from syncd.documents.protocol import LARGE_BYTES, Load, RoundTripFailed, Squash, Verdict
 from syncd.documents.replies import Cold, Done, Judgement, Operation, Refused, read_reply
 from syncd.documents.spawn import Spawner
 from syncd.errors import DocumentUnreadable, InvalidMessage, ShuttingDown
@@ -45,7 +45,8 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class _Call:
-    """One document, as it is asked for. `stored`: as it was last read from the store."""
+    """One document, as it is asked for. `stored`: as it was last read from the store. `aside`: by a process that nobody
+    else waits for."""
 
     key: DocumentKey
     kind: DocumentKind
@@ -53,6 +54,13 @@ class _Call:
     seq: int
     load: Load
     stored: StoredDocument | None = None
+    aside: bool = False
+
+    @property
+    def stored_bytes(self) -> int:
+        """How large it is in the store."""
+        stored = self.stored
+        return 0 if stored is None else len(stored.snapshot) + sum(len(update) for _, update in stored.updates)
 
     async def read(self) -> None:
         """Read the document from the store. It may have moved on there: then that is where it is."""
@@ -106,7 +114,8 @@ class _Slot:
 
 
 class DocumentPool:
-    """See `Documents`. `workers`: how many work at once; one more stands by for documents that have ended one."""
+    """See `Documents`. `workers`: how many work at once; one more stands by for documents that have ended one, and one
+    is started to squash a large one."""
 
     def __init__(
         self,
@@ -121,9 +130,11 @@ class DocumentPool:
         self._spawner = Spawner(self._worker_limits, zygote)
         self._slots = [_Slot(self._spawner) for _ in range(workers)]
         self._apart = _Slot(self._spawner)
+        self._aside = _Slot(self._spawner)
         self._apart_until: OrderedDict[DocumentKey, float] = OrderedDict()
         self._sizes: OrderedDict[DocumentKey, int] = OrderedDict()
         self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
+        self._squashing = asyncio.Lock()
         self._closed = False
         self.ended = 0
         """How many workers have ended at their work so far."""
@@ -131,7 +142,7 @@ class DocumentPool:
     @property
     def pids(self) -> Sequence[int]:
         """The process ids of the workers there are."""
-        slots = [*self._slots, self._apart]
+        slots = [*self._slots, self._apart, self._aside]
         return [slot.worker.pid for slot in slots if slot.worker is not None and slot.worker.alive]
 
     @property
@@ -146,7 +157,7 @@ class DocumentPool:
     async def close(self) -> None:
         """End all processes. Calls under way raise `ShuttingDown`."""
         self._closed = True
-        for slot in (*self._slots, self._apart):
+        for slot in (*self._slots, self._apart, self._aside):
             slot.close()
         await self._spawner.close()
 
@@ -177,26 +188,42 @@ class DocumentPool:
 
     async def squash(self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load) -> Squash:
         """See `Documents.squash`."""
-        squash: Squash = await self._answer(_Call(key, kind, since, seq, load), "squash", None)
+        call = _Call(key, kind, since, seq, load)
+        await call.read()
+        call.aside = call.stored_bytes > LARGE_BYTES
+        squash: Squash
+        if not call.aside:
+            squash = await self._answer(call, "squash", None)
+            return squash
+        async with self._squashing:
+            try:
+                squash = await self._answer_in_turn(call, "squash", None)
+            finally:
+                # What it took of memory goes with it; it is not asked for that document again.
+                self._aside.close()
         return squash
 
     async def _answer(self, call: _Call, operation: Operation, argument: object) -> Any:
-        """What a worker says of a document; it may end once for other reasons."""
+        """What a worker says of a document, which is nobody else's meanwhile."""
         async with self._turn_of(call.key):
-            value = await self._ask(call, operation, argument, (), anew=False)
-            if isinstance(value, Died):
-                value = await self._ask(call, operation, argument, (), anew=True)
-            if isinstance(value, Died):
-                if operation == "squash" and value.in_the_round_trip:
-                    raise RoundTripFailed(value.sentence)
-                raise DocumentUnreadable.of(call.key, f"{value.sentence}.")
-            return value
+            return await self._answer_in_turn(call, operation, argument)
+
+    async def _answer_in_turn(self, call: _Call, operation: Operation, argument: object) -> Any:
+        """What a worker says of a document; it may end once for other reasons."""
+        value = await self._ask(call, operation, argument, (), anew=False)
+        if isinstance(value, Died):
+            value = await self._ask(call, operation, argument, (), anew=True)
+        if isinstance(value, Died):
+            if operation == "squash" and value.in_the_round_trip:
+                raise RoundTripFailed(value.sentence)
+            raise DocumentUnreadable.of(call.key, f"{value.sentence}.")
+        return value
 
     async def _ask(
         self, call: _Call, operation: Operation, argument: object, accepted: Sequence[bytes], *, anew: bool
     ) -> Any:
         """One request: the value of its reply, or how the worker ended."""
-        whole = anew
+        whole = anew or call.aside
         if anew:
             await call.read()
         while True:
@@ -233,7 +260,7 @@ class DocumentPool:
         count = len(argument) if isinstance(argument, list) else 0
         size = self._sizes.get(call.key, 0) + len(request)
         for attempt in range(_ATTEMPTS):
-            slot = self._apart if anew else self._slot_of(call.key)
+            slot = self._aside if call.aside else self._apart if anew else self._slot_of(call.key)
             if self._closed:
                 raise ShuttingDown("The server is closing.")
             async with slot.turn(anew=anew) as worker:

@@ -18,14 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from conflict_rules.crdt import DocumentKind
 from conflict_rules.values import JsonValue
 from syncd.errors import DocumentUnreadable
 from syncd.store.protocol import DocumentKey, StoredDocument
 
-__all__ = ["DocumentUnreadable", "Documents", "Load", "RoundTripFailed", "Squash", "Verdict"]
+__all__ = ["LARGE_BYTES", "DocumentUnreadable", "Documents", "Load", "RoundTripFailed", "Squash", "Verdict"]
+
+LARGE_BYTES: Final = 128 << 10
+"""A document of more, as it is stored, is squashed beside everything else: it may take a second."""
 
 Load = Callable[[], Awaitable[StoredDocument | None]]
 """Reads a document from the store; None if it has nothing of it. Asked only for one that is not held warm, perhaps more
@@ -89,6 +92,8 @@ class Documents(Protocol):
     async def squash(self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load) -> Squash:
         """What may replace the updates so far, after it has been encoded, decoded, read and compared.
 
-        Raises `RoundTripFailed`: then the updates are what there is, and the document is served from them.
+        Raises `RoundTripFailed`: then the updates are what there is, and the document is served from them. One of more
+        than `LARGE_BYTES` is read from what `load` gives, and nobody who asks for it meanwhile waits: so the caller
+        need not hold it either.
         """
         ...

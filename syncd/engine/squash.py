@@ -11,12 +11,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from conflict_rules.crdt import DocumentKind
-from syncd.documents.protocol import Documents, DocumentUnreadable, RoundTripFailed, Squash
+from syncd.documents.protocol import LARGE_BYTES, Documents, DocumentUnreadable, RoundTripFailed, Squash
 from syncd.engine.unfit import find_unfit, quarantined
 from syncd.errors import SyncdError
 from syncd.store.protocol import Commit, DocumentHead, DocumentKey, Squashed, Store, StoredDocument, Wanted
@@ -30,8 +30,10 @@ _MOST_BYTES: Final = 262_144
 """A log of more is squashed. Whoever has nothing reads snapshot and log, so both stay short; each squash costs a round
 trip of the whole document."""
 
-_MOST_PUT_OFF: Final = 10_000
-"""Documents of which it is remembered that they could not be squashed."""
+_MOST_KNOWN: Final = 10_000
+"""Documents of which it is remembered how large they are, and which could not be squashed."""
+
+K = TypeVar("K")
 
 
 class Squasher:
@@ -55,6 +57,7 @@ class Squasher:
         self._now_ms = now_ms
         self._on_rejected = on_rejected
         self._put_off: OrderedDict[tuple[DocumentKey, int], int] = OrderedDict()
+        self._sizes: OrderedDict[DocumentKey, int] = OrderedDict()
         self._under_way: dict[DocumentKey, asyncio.Task[None]] = {}
 
     def grown(self, heads: Mapping[DocumentKey, DocumentHead], updates: Mapping[DocumentKey, int]) -> None:
@@ -66,7 +69,8 @@ class Squasher:
             # Since the last squash: what it left because it waits may be left by the next one too.
             grown = head.seq - head.snapshot_seq
             grown_bytes = head.bytes * grown // max(1, head.waiting)
-            if grown + more > _MOST_UPDATES or grown_bytes > _MOST_BYTES:
+            scale = max(1.0, self._sizes.get(key, 0) / LARGE_BYTES)
+            if grown + more > scale * _MOST_UPDATES or grown_bytes > scale * _MOST_BYTES:
                 task = asyncio.create_task(self._squash(key), name=f"squash-{key.type}")
                 self._under_way[key] = task
                 task.add_done_callback(lambda _, key=key: self._under_way.pop(key, None))  # type: ignore[misc]
@@ -80,19 +84,24 @@ class Squasher:
         if kind is None:
             return
         try:
+            stored = await self._stored(key)
+            if stored is not None and _size(stored) > LARGE_BYTES:
+                await self._squash_now(key, kind, stored)
+                return
             async with self._turn(key):
-                await self._squash_now(key, kind)
+                stored = await self._stored(key)
+                if stored is not None:
+                    await self._squash_now(key, kind, stored)
         except DocumentUnreadable:
             log.exception("document_unreadable", type=key.type, id=key.id, field=key.field)
         except SyncdError as failure:
             log.warning("squash_failed", type=key.type, id=key.id, field=key.field, reason=failure.message)
 
-    async def _squash_now(self, key: DocumentKey, kind: DocumentKind) -> None:
+    async def _stored(self, key: DocumentKey) -> StoredDocument | None:
         async with self._store.snapshot() as snapshot:
-            stored = await snapshot.document(key)
-        if stored is None:
-            return
+            return await snapshot.document(key)
 
+    async def _squash_now(self, key: DocumentKey, kind: DocumentKind, stored: StoredDocument) -> None:
         async def load() -> StoredDocument | None:
             return stored
 
@@ -102,13 +111,12 @@ class Squasher:
             self._keep_as_it_is(key, stored, str(failure))
             return
         await self._write(key, stored, squash)
+        _remember(self._sizes, key, len(squash.snapshot))
         log.debug("squashed", type=key.type, id=key.id, field=key.field, updates=len(stored.updates))
 
     def _keep_as_it_is(self, key: DocumentKey, stored: StoredDocument, reason: str) -> None:
-        self._put_off[key, stored.since] = stored.seq + max(_MOST_UPDATES, stored.seq - stored.snapshot_seq)
-        self._put_off.move_to_end((key, stored.since))
-        if len(self._put_off) > _MOST_PUT_OFF:
-            self._put_off.popitem(last=False)
+        wait = max(_MOST_UPDATES, stored.seq - stored.snapshot_seq)
+        _remember(self._put_off, (key, stored.since), stored.seq + wait)
         log.warning(
             "squash_failed",
             type=key.type,
@@ -130,3 +138,15 @@ class Squasher:
             await transaction.commit(Commit(settled=settled, replicas=rows, squashed=[squashed]))
         if replicas:
             self._on_rejected(replicas)
+
+
+def _size(stored: StoredDocument) -> int:
+    return len(stored.snapshot) + sum(len(update) for _, update in stored.updates)
+
+
+def _remember(known: OrderedDict[K, int], key: K, value: int) -> None:
+    """Keep it, and forget the oldest if there are too many."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _MOST_KNOWN:
+        known.popitem(last=False)

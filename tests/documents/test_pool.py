@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from syncd.documents.pool import DocumentPool
 from syncd.documents.protocol import Verdict
 from syncd.errors import DocumentUnreadable, InvalidMessage, ShuttingDown
 from tests.documents.shelf import Shelved
-from tests.documents.yjs import number, typed
+from tests.documents.yjs import number, text, typed
 from tests.support.until import until
 
 
@@ -101,11 +102,50 @@ async def test_a_squashed_document_loads_to_the_same_and_keeps_what_waits(pool: 
     await note.push(typed(1, "a"), typed(2, "z", at=1), typed(1, "b", at=1))
     squash = await note.squash()
     assert (note.snapshot_seq, squash.keep, set(note.log)) == (3, [2], {2})
+    loads = note.loads
     await note.check(typed(9, "unkept"))
     assert await note.view() == "ab"
-    assert note.loads == 1
+    assert note.loads == loads + 1
     await note.push(typed(2, "y"))
     assert sorted(str(await note.view())) == ["a", "b", "y", "z"]
+
+
+async def test_while_a_large_document_is_squashed_nobody_waits_who_writes_to_it(pool: DocumentPool) -> None:
+    note = Shelved(pool)
+    await note.push(typed(1, "x" * 200_000), typed(2, "z", at=1))
+    (writes,) = pool.pids
+    squashing = asyncio.create_task(pool.squash(note.key, "text", note.since, note.seq, note.load))
+    await until(lambda: len(pool.pids) == 2)
+    (squashes,) = set(pool.pids) - {writes}
+    os.kill(squashes, signal.SIGSTOP)
+    for place in range(5):
+        assert await note.push(typed(1, "y", at=200_000 + place)) == [Verdict()]
+    assert not squashing.done()
+    os.kill(squashes, signal.SIGCONT)
+    squash = await squashing
+    assert squash.keep == [2]
+    assert pool.pids == [writes], "what it took of memory is gone"
+    note.snapshot, note.snapshot_seq = squash.snapshot, 2
+    note.log = {seq: update for seq, update in note.log.items() if seq in squash.keep or seq > 2}
+    fresh = DocumentPool()
+    try:
+        assert await fresh.view(note.key, "text", 1, note.seq, note.load) == "x" * 200_000 + "y" * 5
+    finally:
+        await fresh.close()
+
+
+async def test_what_was_let_go_of_is_told_with_its_reason_until_it_has_gone_from_the_log(pool: DocumentPool) -> None:
+    note = Shelved(pool)
+    inside_of_a_letter = b"\x01\x01\x02\x00\x04\x00\x01\x00" + text("x") + b"\x00"
+    assert await note.push(inside_of_a_letter) == [Verdict(waits=True)]
+    assert await note.push(typed(1, "a")) == [Verdict()]
+    reason = (1, "the update puts something into what is no text, map or array")
+    for warm in (True, False):
+        if not warm:
+            os.kill(pool.pids[0], signal.SIGKILL)
+            await until(lambda: not pool.pids)
+        squash = await pool.squash(note.key, "text", note.since, note.seq, note.load)
+        assert (squash.keep, squash.dropped) == ([], [reason])
 
 
 async def test_a_diff_brings_what_a_state_vector_lacks(pool: DocumentPool) -> None:
