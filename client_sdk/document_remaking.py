@@ -17,7 +17,7 @@ from client_sdk.errors import DocumentUnreadable
 from client_sdk.local_documents import as_value
 from client_sdk.outbox import Entry
 from client_sdk.replica import Replica
-from conflict_rules import Change, InvalidValue, Op
+from conflict_rules import Change, Deletes, InvalidValue, Op
 from conflict_rules.crdt import DocumentKind
 
 __all__ = ["Remade", "remade"]
@@ -36,8 +36,8 @@ class Remade:
     added: Sequence[Entry] = ()
 
 
-async def remade(replica: Replica, refused: Iterable[Entry]) -> Remade:
-    """What takes the place of edits that were made after `refused` ones; the outbox still shows those.
+async def remade(replica: Replica, refused: Iterable[Entry], settled: Iterable[Entry]) -> Remade:
+    """What takes the place of edits that were made after `refused` ones, which are among the `settled`.
 
     Runs inside of a write of the replica, which is to save it.
     """
@@ -45,28 +45,43 @@ async def remade(replica: Replica, refused: Iterable[Entry]) -> Remade:
     for entry in refused:
         for key, _ in replica.documents.updates_in(entry):
             keys.setdefault(key, set()).add(entry.seq)
+    # Where a pull was the first to say that they are settled (law 4), they are shown no more.
+    made: dict[DocumentKey, dict[int, tuple[Entry, bytes]]] = {}
+    for entry in [*settled, *replica.outbox.waiting()] if keys else ():
+        for key, update in replica.documents.updates_in(entry):
+            made.setdefault(key, {})[entry.seq] = entry, update
     rewritten: dict[int, Entry] = {}
     added: list[Entry] = []
     for key, seqs in keys.items():
         try:
-            await _remake(replica, key, seqs, rewritten, added)
+            await _remake(replica, key, seqs, made[key], rewritten, added)
         except (DocumentUnreadable, InvalidValue) as failure:
             log.warning("what was edited after a refused edit of %s %s is lost: %s", key.type, key.id, failure)
     return Remade(list(rewritten.values()), added)
 
 
 async def _remake(
-    replica: Replica, key: DocumentKey, refused: set[int], rewritten: dict[int, Entry], added: list[Entry]
+    replica: Replica,
+    key: DocumentKey,
+    refused: set[int],
+    made: dict[int, tuple[Entry, bytes]],
+    rewritten: dict[int, Entry],
+    added: list[Entry],
 ) -> None:
     from client_sdk.open_document import edited_after, said_again
 
     rule = replica.documents.rule(key.type, key.field)
     state = await replica.confirmed((key.type, key.id))
-    entries = {entry.seq: entry for entry in replica.outbox.shown_of((key.type, key.id))}
+    entries = {seq: entry for seq, (entry, _) in made.items()}
+    entries |= {entry.seq: entry for entry in replica.outbox.shown_of((key.type, key.id))}
     creates = [entry for seq, entry in entries.items() if entry.change.op is not Op.UPDATE and seq in refused]
-    if rule is None or (state is not None and state.deleted is not None) or (state is None and creates):
+    # Under `update_wins` the edits bring back what was deleted without them.
+    wins = replica.rule(key.type).deletes is Deletes.UPDATE_WINS
+    gone = state is not None and state.deleted is not None and not wins
+    if rule is None or gone or (state is None and creates):
         return
-    own = {seq: update for seq, (_, update) in replica.documents.own(key).items()}
+    own = {seq: update for seq, (_, update) in made.items()}
+    own |= {seq: update for seq, (_, update) in replica.documents.own(key).items()}
     behind = edited_after(own, refused)
     if not behind:
         return

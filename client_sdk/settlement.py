@@ -101,8 +101,8 @@ class Settlement:
 
         keys = {key for entry, _ in outcomes for key in replica.touched_by(entry)}
         before = await self._shown.look(keys)
-        refused = [entry for entry, outcome in outcomes if outcome.kind is Kind.REJECTED]
-        anew = await remade(replica, refused)
+        refused = [entry for entry, outcome in outcomes if outcome.kind in (Kind.REJECTED, Kind.OVERRULED)]
+        anew = await remade(replica, refused, (entry for entry, _ in outcomes))
         row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(anew.added)))
         echoes = replica.documents.echoes_of(
             (entry, outcome) for entry, outcome in outcomes if entry.shown and not still_shown(entry, outcome)
