@@ -31,7 +31,11 @@ class Veto(Exception):
 
 
 class HookTransaction(Protocol):
-    """What a hook can see and do. Reads see everything written before, the change itself included."""
+    """What a hook can see and do. Reads see everything written before, the change itself included.
+
+    A field under the rule `crdt` is shown by its content, as JSON: a text, a map or a list. In the change it is what
+    the document says with that change. Hooks write no documents (`AppError`), and may write the fields beside them.
+    """
 
     async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now; None if it never was or is deleted."""

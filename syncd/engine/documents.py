@@ -18,6 +18,7 @@ from conflict_rules import Change, InvalidValue
 from conflict_rules.crdt import Collaborative, DocumentKind, Marker, update_of
 from syncd.app import App
 from syncd.documents.protocol import Documents, Verdict
+from syncd.engine.hook_documents import MOST_BYTES, Content, Position, contents_of, size_of
 from syncd.engine.incoming import Incoming
 from syncd.errors import DocumentUnreadable
 from syncd.store.protocol import DocumentHead, DocumentKey, Store, StoredDocument
@@ -44,10 +45,11 @@ class _Line:
 
 @dataclass(slots=True)
 class Judged:
-    """What is known of the updates in a push before it is settled."""
+    """What is known of the updates in a push before it is settled. `contents`: what the hooks of their types see."""
 
     lines: dict[DocumentKey, _Line] = field(default_factory=dict)
     verdicts: dict[OfferId, Verdict] = field(default_factory=dict)
+    contents: dict[Position, Content] = field(default_factory=dict)
 
     def refusal(self, member: Incoming, name: str) -> InvalidValue | None:
         """Why the update in this field cannot be taken, if so; raises `StaleDocument` for one that was not judged."""
@@ -106,6 +108,8 @@ class DocumentJudge:
                 await held.enter_async_context(self.turn(key))
             for key, (kind, updates) in offers.items():
                 judged.lines[key] = await self._judge(key, kind, updates, judged.verdicts)
+                if self._app.hooks(key.type):
+                    await self._read(key, kind, updates, judged)
             yield judged
 
     def turn(self, key: DocumentKey) -> asyncio.Lock:
@@ -125,8 +129,7 @@ class DocumentJudge:
 
         async def load() -> StoredDocument | None:
             # Seldom: whoever reads it holds it still, as a rule. If it has moved on by now, the commit will see that.
-            async with self._store.snapshot() as snapshot:
-                return await snapshot.document(key)
+            return await self._stored(key)
 
         since, seq = (0, 0) if head is None else (head.since, head.seq)
         told: Sequence[Verdict]
@@ -142,6 +145,28 @@ class DocumentJudge:
             if verdict.code is None:
                 line.fine.append(offer)
         return line
+
+    async def _read(
+        self, key: DocumentKey, kind: DocumentKind, updates: Sequence[tuple[OfferId, bytes]], judged: Judged
+    ) -> None:
+        """What its hooks will be shown of the document, after each update that was found fine."""
+        assert self._documents is not None
+        line = judged.lines[key]
+        fine = [update for offer, update in updates if judged.verdicts[offer].code is None]
+        room = MOST_BYTES - size_of(judged.contents)
+        try:
+            found = await contents_of(self._documents, key, kind, line.base, lambda: self._stored(key), fine, room)
+        except DocumentUnreadable:
+            # Whoever asks for it will be told.
+            return
+        judged.contents.update(found)
+        if len(found) < len(fine) and len(fine) > 1:
+            # Change by change there is room.
+            raise StaleDocument
+
+    async def _stored(self, key: DocumentKey) -> StoredDocument | None:
+        async with self._store.snapshot() as snapshot:
+            return await snapshot.document(key)
 
     def _offers(
         self, incoming: Sequence[Incoming]

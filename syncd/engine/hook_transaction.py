@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
 from conflict_rules import CONFLICT_TYPE, Change, Clock, InvalidValue, Op, State, apply_change
 from conflict_rules.conflict import question as ask_question
-from conflict_rules.values import canonical_json, clean_fields, valid_id, valid_type
+from conflict_rules.crdt import Collaborative
+from conflict_rules.values import JsonValue, canonical_json, clean_fields, valid_id, valid_type
 from conflict_rules.wire import change_digest, encode_change, encode_outcome
 from syncd.app import App, Resource, ResourceType, Veto
+from syncd.engine.hook_documents import Shown
 from syncd.engine.workspace import Workspace, encode_body
-from syncd.errors import AppError, StoreError
+from syncd.errors import AppError, DocumentUnreadable, StoreError
 from syncd.store.protocol import ReplicaRow, ResourceKey, SettledRow, Transaction, Wanted
 
 __all__ = ["EngineHookTransaction"]
@@ -43,6 +46,7 @@ class EngineHookTransaction:
         server: str,
         clock: Clock,
         now_ms: int,
+        shown: Shown,
     ) -> None:
         self._transaction = transaction
         self._workspace = workspace
@@ -50,6 +54,7 @@ class EngineHookTransaction:
         self._server = server
         self._clock = clock
         self._now_ms = now_ms
+        self._shown = shown
         self._change: Change | None = None
         self._asked: list[str] = []
 
@@ -62,9 +67,11 @@ class EngineHookTransaction:
         for hook in self._app.hooks(change.type):
             try:
                 async with asyncio.timeout(_PATIENCE_S):
-                    await hook(self, change)
+                    await hook(self, self._as_shown(change))
             except Veto:
                 raise
+            except DocumentUnreadable as error:
+                raise Veto(error.message, code=error.problem_code) from error
             except BaseException as failure:
                 self._refuse(change, failure)
         return self._asked
@@ -72,7 +79,7 @@ class EngineHookTransaction:
     async def get(self, model: type[R], resource_id: str, /) -> R | None:
         """The resource as of now, or None if it never was or is deleted."""
         state = await self._load((self._app.type_of(model).name, resource_id))
-        return None if state is None or state.deleted is not None else model.from_fields(state.id, state.fields)
+        return None if state is None or state.deleted is not None else self._resource(model, state)
 
     async def all(self, model: type[R], scope: str, /) -> list[R]:
         """Every resource of that type in a scope, as of now, in the order of their versions."""
@@ -83,12 +90,12 @@ class EngineHookTransaction:
         states = {(row.type, row.id): self._workspace.state((row.type, row.id)) for row in rows if row.type == name}
         states.update({(state.type, state.id): state for state in self._workspace.written(scope) if state.type == name})
         live = [state for state in states.values() if state is not None and state.deleted is None]
-        return [model.from_fields(state.id, state.fields) for state in sorted(live, key=lambda state: state.version)]
+        return [self._resource(model, state) for state in sorted(live, key=lambda state: state.version)]
 
     async def create(self, resource: Resource, /) -> None:
         """Write a new resource; raises `AppError` if its type is not this app's, InvalidValue if it is not valid."""
         resource_type = self._app.type_of(type(resource))
-        fields = clean_fields(dict(resource.to_fields()))
+        fields = clean_fields(_without_documents(resource_type, resource))
         scope = resource_type.scope_of(resource.id, fields)
         if scope is None:
             raise AppError(f"the scope of the new {resource_type.name} cannot be told from its fields")
@@ -99,10 +106,14 @@ class EngineHookTransaction:
         """Set fields of a resource, as somebody who has seen it as it is now."""
         resource_type = self._app.type_of(model)
         state = await self._standing(resource_type, resource_id)
+        for name in fields:
+            if _is_document(resource_type, name):
+                raise _document_written(resource_type, name)
         cleaned = clean_fields({**fields})
         resource_type.check_update(state.scope, cleaned)
         if resource_type.rule.whole_record:
-            cleaned = {**state.fields, **cleaned}
+            held = {name: value for name, value in state.fields.items() if not _is_document(resource_type, name)}
+            cleaned = {**held, **cleaned}
         await self._write(resource_type, state.scope, resource_id, Op.UPDATE, cleaned)
 
     async def delete(self, model: type[Resource], resource_id: str, /) -> None:
@@ -144,6 +155,21 @@ class EngineHookTransaction:
         conflict = ask_question(id, state, question, options, keys, message, self._change, version)
         self._workspace.put(conflict, encode_body(conflict))
         self._asked.append(id)
+
+    def _as_shown(self, change: Change) -> Change:
+        """The change, with what its documents say after it."""
+        state = self._workspace.state((change.type, change.id))
+        resource_type = self._app.type(change.type)
+        if state is None or resource_type is None:
+            return change
+        documents = {name for name in change.fields if _is_document(resource_type, name)}
+        if not documents:
+            return change
+        shown = self._shown.fields(state, documents)
+        return replace(change, fields={**change.fields, **{name: shown[name] for name in documents & shown.keys()}})
+
+    def _resource(self, model: type[R], state: State) -> R:
+        return model.from_fields(state.id, self._shown.fields(state))
 
     async def _write(
         self, resource_type: ResourceType, scope: str, resource_id: str, op: Op, fields: dict[str, object]
@@ -219,7 +245,33 @@ class EngineHookTransaction:
         task = asyncio.current_task()
         if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
             raise failure
-        if not self._workspace.missing:  # Else it will run again, and may have failed for want of the lock.
+        if not self._workspace.missing and not self._shown.missing:
+            # Else it will run again, and may have failed for want of a lock, or of what a document says.
             log.error("hook_failed", type=change.type, id=change.id, exc_info=failure)
         message = "a hook of the app failed on this change; its author should look at the server's log"
         raise Veto(message, code="hook_failed") from failure
+
+
+def _is_document(resource_type: ResourceType, name: str) -> bool:
+    return isinstance(resource_type.rule.field_rule(name), Collaborative)
+
+
+def _without_documents(resource_type: ResourceType, resource: Resource) -> dict[str, JsonValue]:
+    """The fields of a new resource, its documents left out: they begin with their first edit.
+
+    Raises `AppError` for one that is set.
+    """
+    fields: dict[str, JsonValue] = {}
+    for name, value in resource.to_fields().items():
+        if not _is_document(resource_type, name):
+            fields[name] = value
+        elif value and name in resource.model_fields_set:
+            raise _document_written(resource_type, name)
+    return fields
+
+
+def _document_written(resource_type: ResourceType, name: str) -> AppError:
+    return AppError(
+        f"a hook wrote to the field {name!r} of {resource_type.name}, which is a document",
+        hint="A document is edited by updates, on devices; a hook may set the other fields.",
+    )

@@ -36,6 +36,7 @@ from syncd.engine.disputes import Disputes
 from syncd.engine.documents import DocumentJudge, kind_of
 from syncd.engine.failed_updates import newly_marked
 from syncd.engine.group_commit import GroupCommit
+from syncd.engine.hook_documents import MOST_BYTES, Content, HookDocuments, Position, Shown, size_of
 from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.incoming import SCATTERED, Incoming
 from syncd.engine.job import Job, JudgedCommits, PushReply, check_documents
@@ -61,12 +62,13 @@ _MAX_RUNS: Final = 8
 _SERVER_REPLICA: Final = "server-"
 
 
-class _UnlockedScopes(Exception):
-    """What was run needs scopes whose locks are not held: run the group again with them (law 5)."""
+class _NeedsMore(Exception):
+    """What was run needs scopes whose locks are not held, or documents to show: it is run again with them (law 5)."""
 
-    def __init__(self, scopes: set[str]) -> None:
+    def __init__(self, scopes: set[str], documents: set[Position]) -> None:
         super().__init__(", ".join(sorted(scopes)))
         self.scopes = scopes
+        self.documents = documents
 
 
 class Pusher:
@@ -96,6 +98,7 @@ class Pusher:
         self._acts = Acts(self._server_replica, now_ms, self._push_acts)
         self._pace = Pace(time.monotonic)
         self._judge = DocumentJudge(app, store, documents)
+        self._hook_documents = HookDocuments(store, documents)
         self._squasher = (
             None
             if documents is None
@@ -235,17 +238,25 @@ class Pusher:
 
     async def _run(self, jobs: Sequence[Job]) -> list[PushReply]:
         scopes = {change.scope for job in jobs for change in job.changes if change.scope}
+        contents = {position: content for job in jobs for position, content in job.judged.contents.items()}
+        full = size_of(contents) + MOST_BYTES
         for _ in range(_MAX_RUNS - 1):
             try:
-                return await self._run_locked(jobs, scopes)
-            except _UnlockedScopes as needed:
+                return await self._run_locked(jobs, scopes, contents)
+            except _NeedsMore as needed:
                 # Law 5: locks are taken in one sorted order, so a set that has grown is taken anew from the start.
                 scopes |= needed.scopes
+                contents |= await self._hook_documents.read(needed.documents, full - size_of(contents))
+                if len(jobs) > 1 and size_of(contents) >= full:
+                    # Alone there is room for each.
+                    raise AppError(f"the hooks of the app {self._app.name!r} look at many documents") from None
         if len(jobs) > 1:
             raise AppError(f"each run of the hooks of the app {self._app.name!r} touches further scopes")
-        return await self._run_locked(jobs, scopes, may_grow=False)
+        return await self._run_locked(jobs, scopes, contents, may_grow=False)
 
-    async def _run_locked(self, jobs: Sequence[Job], scopes: set[str], *, may_grow: bool = True) -> list[PushReply]:
+    async def _run_locked(
+        self, jobs: Sequence[Job], scopes: set[str], contents: Mapping[Position, Content], *, may_grow: bool = True
+    ) -> list[PushReply]:
         now_ms = self._now_ms()
         replicas = {job.replica for job in jobs}
         if any(self._app.hooks(name) for name in {change.type for job in jobs for change in job.changes}):
@@ -257,15 +268,16 @@ class Pusher:
             workspace = Workspace(may_grow=may_grow)
             loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers, documents))
             workspace.add(loaded, keys)
+            shown = Shown(self._app, workspace, contents, may_miss=may_grow)
             for job in jobs:
                 job.judged.check_heads(workspace.documents)
             replies = []
             for job in jobs:
-                replies.append(await self._settle(job, workspace, transaction, now_ms))
+                replies.append(await self._settle(job, workspace, transaction, shown, now_ms))
                 # A long group must not keep live frames and other requests waiting.
                 await asyncio.sleep(0)
-            if workspace.missing:
-                raise _UnlockedScopes(workspace.missing)
+            if workspace.missing or shown.missing:
+                raise _NeedsMore(workspace.missing, shown.missing)
             commit = workspace.commit(now_ms)
             if commit is not None:
                 await transaction.commit(commit)
@@ -280,7 +292,9 @@ class Pusher:
                 self._bus.publish(delta.scope, delta.upto)
         return replies
 
-    async def _settle(self, job: Job, workspace: Workspace, transaction: Transaction, now_ms: int) -> PushReply:
+    async def _settle(
+        self, job: Job, workspace: Workspace, transaction: Transaction, shown: Shown, now_ms: int
+    ) -> PushReply:
         hook_transaction = EngineHookTransaction(
             transaction,
             workspace,
@@ -288,6 +302,7 @@ class Pusher:
             server=self._server_replica,
             clock=self._clock,
             now_ms=now_ms,
+            shown=shown,
         )
         disputes = Disputes(workspace, hook_transaction.look_for)
         applier = Applier(
@@ -303,7 +318,9 @@ class Pusher:
         )
         settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, applier)
         replies = await settler.settle(job.incoming)
-        check_documents(job, replies, workspace)
+        if not workspace.missing and not shown.missing:
+            # Else it is done again, and a hook may have turned away what it could not see.
+            check_documents(job, replies, workspace)
         outcomes = [
             _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
         ]
