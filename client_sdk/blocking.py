@@ -132,6 +132,23 @@ class _MayMake(Waits[P, ChangeHandle | None]):
         return forward
 
 
+class _MakesMany(Waits[P, list[ChangeHandle]]):
+    """A method that makes changes; returns the handle of each."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Any]) -> None:
+        super().__init__(method)
+
+    @overload
+    def __get__(self, facade: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, facade: Facade, owner: type) -> Callable[P, list[ChangeHandle]]: ...
+    def __get__(self, facade: Facade | None, owner: type) -> Self | Callable[P, list[ChangeHandle]]:
+        if facade is None:
+            return self
+        make = super().__get__(facade, owner)
+        return lambda *args, **kwargs: [ChangeHandle(facade._portal, made) for made in make(*args, **kwargs)]
+
+
 class Document(Facade):
     """What several people edit at once; see `client_sdk.Document`. What is given to `edit` runs in the client's thread,
     and only there a text, a map or a list can be touched: from elsewhere, `to_json` and `str` read it."""
@@ -144,7 +161,8 @@ class Document(Facade):
     edit = _MayMake(documents.Document.edit)
     undo = _MayMake(documents.Document.undo)
     redo = _MayMake(documents.Document.redo)
-    apply = _MayMake(documents.Document.apply)
+    apply = _Makes(documents.Document.apply)
+    apply_all = _MakesMany(documents.Document.apply_all)
     close = Waits(documents.Document.close)
 
     def __enter__(self) -> Self:

@@ -81,7 +81,7 @@ async def _remake(
     if rule is None or gone or (state is None and creates):
         return
     own = {seq: update for seq, (_, update) in made.items()}
-    own |= {seq: update for seq, (_, update) in replica.documents.own(key).items()}
+    own |= replica.documents.own(key)
     behind = edited_after(own, refused)
     if not behind:
         return

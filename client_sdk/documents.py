@@ -9,20 +9,21 @@ An edit is one transaction and one change, in one local commit; edits that were 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from client_sdk.document_rows import DocumentKey
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.handles import ChangeHandle
-from client_sdk.local_documents import as_value, own_update, update_text
 from client_sdk.observers import changed_pairs
 from client_sdk.outbox import Entry
-from client_sdk.rebase import base_of
+from client_sdk.own_updates import as_value, own_update
+from client_sdk.rebase import ABOVE_ALL, base_of
 from client_sdk.replica import Replica
 from conflict_rules import Op, State
 from conflict_rules.values import JsonValue
@@ -34,8 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "open_document"]
 
-_MOST_JOINED_BYTES = 48 * 1024
+_MOST_JOINED_BYTES: Final = 48 * 1024
 """A change that was never sent takes up no further edit beyond this: it is written anew with each."""
+
+_AT_ONCE: Final = 64
+"""So many updates are merged before others may use the event loop."""
+
+_Act = Callable[["OpenDocument"], Awaitable[list[bytes]]]
+"""Does something to a document; the updates that this made."""
 
 
 async def open_document(
@@ -144,26 +151,35 @@ class Document:
         Returns the change, which may be one that was never sent and has taken up this edit; None if nothing changed.
         What `change` raises comes out, and then nothing of it was done. Raises `NotHere` if the resource was deleted.
         """
-        return await self._make(lambda opened: opened.edit(change))
+        return await self._make_one(lambda opened: opened.edit(change))
 
     async def undo(self) -> ChangeHandle | None:
         """Undo the last `edit` made through this client since the document was opened, leaving alone what others did;
         None if there is none. That is a change like any other."""
-        return await self._make(lambda opened: opened.undo())
+        return await self._make_one(lambda opened: opened.undo())
 
     async def redo(self) -> ChangeHandle | None:
         """Redo what was undone last; None if there is nothing, or something else was edited since."""
-        return await self._make(lambda opened: opened.redo())
+        return await self._make_one(lambda opened: opened.redo())
 
-    async def apply(self, update: bytes) -> ChangeHandle | None:
+    async def apply(self, update: bytes) -> ChangeHandle:
         """Merge a Yjs update (version 1) that was made elsewhere, and send it on as a change of its own.
 
         What it needs may come later. Raises `conflict_rules.InvalidValue` for what is none, or no document takes.
         """
+        return (await self.apply_all([update]))[0]
 
-        def take(opened: OpenDocument) -> bytes:
-            opened.take(bytes(update))
-            return bytes(update)
+    async def apply_all(self, updates: Iterable[bytes]) -> list[ChangeHandle]:
+        """Merge many, in one local commit: a change for each, in this order. All or, if one is refused here, none."""
+        given = [bytes(update) for update in updates]
+
+        async def take(opened: OpenDocument) -> list[bytes]:
+            for place, update in enumerate(given, 1):
+                opened.take(update)
+                opened.unsaved = True
+                if place % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            return given
 
         return await self._make(take, foreign=True)
 
@@ -185,7 +201,14 @@ class Document:
             raise Closed
         return self._opened
 
-    async def _make(self, act: Callable[[OpenDocument], bytes | None], *, foreign: bool = False) -> ChangeHandle | None:
+    async def _make_one(self, act: Callable[[OpenDocument], bytes | None]) -> ChangeHandle | None:
+        async def edit(opened: OpenDocument) -> list[bytes]:
+            update = act(opened)
+            return [] if update is None else [update]
+
+        return next(iter(await self._make(edit)), None)
+
+    async def _make(self, act: _Act, *, foreign: bool = False) -> list[ChangeHandle]:
         if self._group() is not None:
             raise Unfit("an edit of a document is a change for itself: make it outside of the group")
         made: list[Draft] = []
@@ -194,7 +217,7 @@ class Document:
             opened = self._here()
             await self._replica.documents.refresh(self._key)
             try:
-                await self._commit(opened, act, foreign, made)
+                made.extend(await self._commit(opened, act, foreign))
             except BaseException:
                 # What is in memory must not be more than what the file has.
                 opened.outdated = opened.outdated or opened.unsaved
@@ -203,38 +226,58 @@ class Document:
                 raise
 
         await self._replica.write(commit)
-        return self._to_handle(made[0]) if made else None
+        return [self._to_handle(draft) for draft in made]
 
-    async def _commit(
-        self, opened: OpenDocument, act: Callable[[OpenDocument], bytes | None], foreign: bool, made: list[Draft]
-    ) -> None:
+    async def _commit(self, opened: OpenDocument, act: _Act, foreign: bool) -> list[Draft]:
         replica, resource = self._replica, (self._key.type, self._key.id)
-        confirmed, pending, shown = await replica.look(resource)
-        living = _living(shown, self._key)
-        before = {resource: living} if resource[0] in replica.observers.types else {}
-        update = act(opened)
-        if update is None:
-            return
+        living, base = await self._stands()
+        observed = [resource] if resource[0] in replica.observers.types else []
+        before = await replica.look_at(observed)
+        updates = await act(opened)
+        if not updates:
+            return []
         opened.unsaved = opened.mine = True
-        base = base_of(confirmed, pending, living, {self._key.field})
         joined = None if foreign else self._joined(opened, base)
         if joined is None:
-            draft = Draft(living.scope, *resource, Op.UPDATE, base, {self._key.field: as_value(update)})
-            opened.own[replica.next_seq] = update_text(update)
-            await Edits(replica).queue(draft)
+            made = [
+                Draft(living.scope, *resource, Op.UPDATE, base, {self._key.field: as_value(update)})
+                for update in updates
+            ]
+            opened.own.update(enumerate(updates, replica.next_seq))
+            await Edits(replica).queue(made)
         else:
-            opened.own[joined[0].seq] = update_text(joined[1])
-            draft = await self._rewrite(*joined)
+            opened.own[joined[0].seq] = joined[1]
+            made = [await self._rewrite(*joined)]
             await replica.documents.refresh(self._key)
             opened.tell()
             if before:
                 replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
         opened.unsaved = False
-        made.append(draft)
+        return made
+
+    async def _stands(self) -> tuple[State, int]:
+        """The resource as it is shown, with markers for its documents, and the base of an edit of this one (law 1).
+        Raises `NotHere`.
+
+        Thousands of edits may be pending: where there is nothing else, only the last of each document counts.
+        """
+        replica, resource, field = self._replica, (self._key.type, self._key.id), self._key.field
+        confirmed = await replica.confirmed(resource)
+        edits = replica.documents.only_edits(resource)
+        if edits is not None and confirmed is not None and confirmed.deleted is None and confirmed.floor is None:
+            base = confirmed.version
+            return confirmed, min(base, edits[field].change.base) if field in edits else base
+        shown = await replica.replayed(resource)
+        living = _living(shown, self._key)
+        # Of what is pending, a base asks only for the first, and for what hides this field.
+        mark, outbox = living.marks.get(field), replica.outbox
+        hides = None if mark is None else outbox.get(mark.version - ABOVE_ALL)
+        asked = [outbox.first_pending(resource), None if hides is None else hides.pending]
+        return living, base_of(confirmed, [one for one in asked if one is not None], living, {field})
 
     def _joined(self, opened: OpenDocument, base: int) -> tuple[Entry, bytes] | None:
         """The last change of the resource, and what it says with this edit, if that may still be said (law 3)."""
-        last = next(reversed(self._replica.outbox.shown_of((self._key.type, self._key.id))), None)
+        last = self._replica.outbox.last_shown((self._key.type, self._key.id))
         if last is None or not self._takes_up(last, base):
             return None
         earlier = own_update(last, self._key.field)

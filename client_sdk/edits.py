@@ -169,9 +169,9 @@ class Edits:
 
         return await self._make(draft, group)
 
-    async def queue(self, draft: Draft) -> None:
-        """Make a draft a change, inside of a write of the replica; whoever drafted it has checked it."""
-        await self._queue([draft], None)
+    async def queue(self, drafts: Sequence[Draft]) -> None:
+        """Make each draft a change, inside of a write of the replica; whoever drafted them has checked them."""
+        await self._queue(drafts, None)
 
     async def commit_group(self, group: GroupDraft, limits: Limits) -> None:
         """Make everything drafted in the group a change, in one local commit; raises `Unfit` if it is too large."""

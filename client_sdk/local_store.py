@@ -91,9 +91,12 @@ CREATE TABLE last_living (
 
 
 class LocalStore:
-    """One open file. Every write belongs inside `transaction()`."""
+    """One open file. Every write belongs inside `transaction()`. `resource_writes`: another number whenever confirmed
+    states may have changed.
+    """
 
     def __init__(self, connection: aiosqlite.Connection, path: str) -> None:
+        self.resource_writes = 0
         self._connection = connection
         self._path = path
         self.documents = DocumentRows(connection, self._rows)
@@ -134,6 +137,7 @@ class LocalStore:
                 yield
                 await self._connection.execute("COMMIT")
             except BaseException:
+                self.resource_writes += 1
                 # A full disk may have rolled back already.
                 with suppress(sqlite3.OperationalError):
                     await self._connection.execute("ROLLBACK")
@@ -339,6 +343,7 @@ class LocalStore:
 
         What a tombstone takes the place of is kept, so that it can be restored.
         """
+        self.resource_writes += 1
         rows = list(rows)
         for row in rows:
             if row.deleted:
@@ -361,6 +366,7 @@ class LocalStore:
 
     async def purge(self, scope: str, below_generation: int) -> list[tuple[str, str]]:
         """Drop the states of a scope that were not met in this generation; returns (type, id) of each."""
+        self.resource_writes += 1
         where = "WHERE scope = ? AND generation < ?"
         gone = await self._rows(f"SELECT type, id FROM resources {where}", (scope, below_generation))
         await self._connection.execute(f"DELETE FROM resources {where}", (scope, below_generation))
@@ -369,6 +375,7 @@ class LocalStore:
 
     async def drop_scope(self, scope: str) -> None:
         """Forget a scope and every confirmed state in it."""
+        self.resource_writes += 1
         await self.documents.drop_of(await self._rows("SELECT type, id FROM resources WHERE scope = ?", (scope,)))
         await self._connection.execute("DELETE FROM resources WHERE scope = ?", (scope,))
         await self._connection.execute("DELETE FROM last_living WHERE scope = ?", (scope,))

@@ -7,17 +7,19 @@ file. Knows no file, outbox or network.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pycrdt import UndoManager
 
 from client_sdk.document_difference import become
 from client_sdk.document_parts import Part, as_part, plain
 from client_sdk.errors import DocumentUnreadable, Unfit
+from client_sdk.own_updates import NOTHING_OWN, Own
 from conflict_rules import InvalidValue
 from conflict_rules.crdt import DocumentKind
 from conflict_rules.documents.document import Document as MergedDocument
@@ -26,7 +28,7 @@ from conflict_rules.documents.waiting_room import WaitingRoomFull
 from conflict_rules.documents.yjs_update import MalformedUpdate, read_update
 from conflict_rules.values import JsonValue
 
-__all__ = ["DocumentChange", "OpenDocument", "edited_after", "load", "said_again", "squashed"]
+__all__ = ["DocumentChange", "OpenDocument", "beside", "edited_after", "load", "loaded", "said_again", "squashed"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,13 @@ LOCAL: Final = "local"
 """The origin of edits made here: what undo undoes."""
 
 _REFUSED: Final = "refused"
+
+_AT_ONCE_BYTES: Final = 64 * 1024
+"""What is read within milliseconds; more is read beside the event loop."""
+_EACH_BYTES: Final = 64
+"""What an update costs beyond its bytes, as bytes."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,13 @@ class OpenDocument:
         self.kind: DocumentKind = kind
         self.field = field
         self.base: object = None
-        self.own: dict[int, str] = {}
+        self.own: dict[int, bytes] = {}
         self.uses = 0
         self.spoilt = True
         self.outdated = False
         self.unsaved = False
         self.mine = False
+        self._followed = NOTHING_OWN.state
         self._editing = False
         self._callbacks: dict[object, Callable[[DocumentChange], object]] = {}
         self._told: JsonValue = None
@@ -74,23 +84,47 @@ class OpenDocument:
         self._undo: UndoManager
         self._subscription: object = None
 
-    def reopen(self, base: object, confirmed: Iterable[bytes], own: Mapping[int, tuple[str, bytes]]) -> None:
+    async def reopen(self, base: object, confirmed: Sequence[bytes], own: Own) -> None:
         """Take this content, in the place of whatever was here; the undo stack is empty then.
 
-        Raises `Unreadable`.
+        What was here can be read until then. Raises `DocumentUnreadable`, and then nothing can.
         """
+        try:
+            merged = await loaded(self.kind, self.field, confirmed, own.updates.values())
+        except BaseException:
+            self.spoilt = True
+            raise
         self.spoilt = True
-        merged = load(self.kind, self.field, confirmed)
-        self._merged, self.base, self.own = merged, base, {}
+        self._merged, self.base = merged, base
         with self._native():
             self._subscription = merged.doc.observe(lambda event: self._made.append(event.update))
             self._undo = UndoManager(scopes=[merged.root], capture_timeout_millis=0)
             self._undo.include_origin(LOCAL)
         self._editing, self._viewed = False, False
         self.spoilt = self.outdated = self.unsaved = False
-        for seq, (text, update) in sorted(own.items()):
-            self.take(update)
-            self.own[seq] = text
+        self.own, self._followed = dict(own.updates), own.state
+
+    def lacks(self, own: Own) -> list[bytes]:
+        """Those of the updates made here that are not in it yet."""
+        return [update for place, update in self._news(own).items() if self.own.get(place) != update]
+
+    def followed(self, own: Own) -> None:
+        """All of these are in it now."""
+        if own.generation == self._followed[0]:
+            self.own.update(self._news(own))
+        else:
+            self.own = dict(own.updates)
+        self._followed = own.state
+
+    def holds(self, life: object, own: Own) -> bool:
+        """Whether it shows this content and these updates, and nothing beyond."""
+        if self.spoilt or self.base != life:
+            return False
+        return (self._followed == own.state and len(self.own) == len(own.updates)) or self.own == own.updates
+
+    def _news(self, own: Own) -> Mapping[int, bytes]:
+        generation, upto = self._followed
+        return own.after(upto) if own.generation == generation else own.updates
 
     # Reading
 
@@ -159,7 +193,7 @@ class OpenDocument:
             with self._native():
                 arrival = self._merged.offer(update)
         except (MalformedUpdate, WaitingRoomFull) as failure:
-            raise InvalidValue("invalid_document_update", self.field, f"{self.field}: {failure}") from failure
+            raise _invalid(self.field, failure) from failure
         for dropped in arrival.dropped:
             log.warning("an update of %s fits nowhere and is left out: %s", self.field, dropped.why)
 
@@ -229,7 +263,7 @@ class OpenDocument:
                 self._merged.edited(self._made[0])
             except MalformedUpdate as failure:
                 self.spoilt = True
-                raise InvalidValue("invalid_document_update", self.field, f"{self.field}: {failure}") from failure
+                raise _invalid(self.field, failure) from failure
         self._last = self._made[0]
         return self._last
 
@@ -259,19 +293,55 @@ class OpenDocument:
             raise DocumentUnreadable(f"the document {self.field} could not be merged: {failure}") from failure
 
 
-def load(kind: DocumentKind, field: str, updates: Iterable[bytes]) -> MergedDocument:
-    """The document of what is stored; raises `DocumentUnreadable`."""
+def load(kind: DocumentKind, field: str, updates: Iterable[bytes], own: Iterable[bytes] = ()) -> MergedDocument:
+    """The document of what is stored, and of what was made here. Raises `DocumentUnreadable`; `InvalidValue` for what
+    was made here and fits nowhere."""
     stored = list(updates)
     try:
         # A snapshot needs nothing, and may have more structs than an update may bring.
         whole = bool(stored) and not read_update(stored[0], max_structs=None).needs
-        return MergedDocument.load(kind, field, stored[0] if whole else b"", stored[whole:])
+        merged = MergedDocument.load(kind, field, stored[0] if whole else b"", stored[whole:])
+        _offer(merged, own)
+    except InvalidValue:
+        raise
     except (Unreadable, MalformedUpdate, MergeFailed, WaitingRoomFull) as failure:
         raise DocumentUnreadable(f"what is stored of the document {field!r} does not load: {failure}") from failure
     except BaseException as failure:
         if type(failure).__name__ != "PanicException":
             raise
         raise DocumentUnreadable(f"what is stored of the document {field!r} does not load: {failure}") from failure
+    return merged
+
+
+def _offer(merged: MergedDocument, own: Iterable[bytes]) -> None:
+    try:
+        for update in own:
+            merged.offer(update, trusted=True)
+    except MalformedUpdate as failure:
+        raise _invalid(merged.field, failure) from failure
+
+
+async def loaded(
+    kind: DocumentKind, field: str, updates: Sequence[bytes], own: Collection[bytes] = ()
+) -> MergedDocument:
+    """The same, without keeping the event loop from anybody, however large the document is."""
+    return await beside(load, kind, field, updates, own, size=_size(updates) + _size(own))
+
+
+async def beside(work: Callable[..., T], *arguments: Any, size: int) -> T:
+    """Do it in a thread of its own, if so many bytes take long. pycrdt lets another thread use what one has made, as
+    long as they do not at one time."""
+    if size <= _AT_ONCE_BYTES:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def _invalid(field: str, failure: Exception) -> InvalidValue:
+    return InvalidValue("invalid_document_update", field, f"{field}: {failure}")
+
+
+def _size(updates: Collection[bytes]) -> int:
+    return sum(len(update) + _EACH_BYTES for update in updates)
 
 
 def squashed(kind: DocumentKind, field: str, updates: Iterable[bytes]) -> list[bytes] | None:

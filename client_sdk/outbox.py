@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from client_sdk.errors import FileUnusable
@@ -37,6 +37,7 @@ class Entry:
     """One change. `body`: exactly what is sent, so that a repeat has the same content (law 3). `outcome`: None while it
     waits. `shown`: whether the view replays it. `sent`: whether the server may have it without our knowing its answer.
     `meaning`: the change as the app here reads it, which may be newer than the one it was made under; None: not at all.
+    `told`: by whoever keeps it, to be told when it becomes another.
     """
 
     seq: int
@@ -47,6 +48,7 @@ class Entry:
     outcome: Outcome | None = None
     shown: bool = True
     sent: bool = False
+    told: Callable[[Entry], None] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, seq: int, change: Change, made_ms: int, lift: Lift = _as_it_is) -> Entry:
@@ -78,6 +80,8 @@ class Entry:
         """Take on the number and fate of `other`, which has the same `seq`: whoever holds this one sees it change."""
         self.change, self.meaning, self.body = other.change, other.meaning, other.body
         self.outcome, self.shown, self.sent = other.outcome, other.shown, other.sent
+        if self.told is not None:
+            self.told(self)
 
     def made_anew(self, replica: str, n: int, base: int) -> Entry:
         """The same intent under another replica id and number. Its stamp keeps its time, and names the new replica."""
@@ -96,11 +100,15 @@ class Entry:
 
 
 class Outbox:
-    """Entries that wait or are pending."""
+    """Entries that wait or are pending. What was added last is found without looking at the others: thousands may wait,
+    and each edit asks."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._open: dict[int, Entry] = {}
-        self._by_key: dict[ResourceKey, list[Entry]] = defaultdict(list)
+        self._waiting: dict[int, Entry] = {}
+        self._by_key: dict[ResourceKey, dict[int, Entry]] = defaultdict(dict)
+        self._revisions: dict[ResourceKey, int] = {}
+        self._revision = 0
         for entry in entries:
             self.add(entry)
 
@@ -110,24 +118,40 @@ class Outbox:
     def add(self, entry: Entry) -> None:
         """Take in an entry, or put it in the place of the one with its `seq`."""
         self.remove(entry.seq)
-        self._open[entry.seq] = entry
         siblings = self._by_key[entry.key]
-        siblings.append(entry)
-        siblings.sort(key=lambda sibling: sibling.seq)
+        last = next(reversed(siblings), None)
+        self._open[entry.seq] = siblings[entry.seq] = entry
+        entry.told = self._changed
+        if entry.waiting:
+            self._waiting[entry.seq] = entry
+        if last is None or last > entry.seq:
+            self._by_key[entry.key] = dict(sorted(siblings.items()))
+            self._changed(entry)
 
     def remove(self, seq: int) -> None:
         """Let go of an entry, if it is here."""
         entry = self._open.pop(seq, None)
         if entry is not None:
-            self._by_key[entry.key].remove(entry)
-            if not self._by_key[entry.key]:
-                del self._by_key[entry.key]
+            self._changed(entry)
+            self._waiting.pop(seq, None)
+            entry.told = None
+            siblings = self._by_key[entry.key]
+            del siblings[seq]
+            if not siblings:
+                del self._by_key[entry.key], self._revisions[entry.key]
 
     def tidy(self, seq: int) -> None:
-        """Let go of an entry that neither waits nor is pending."""
+        """What became of an entry has changed: let go of it, if it neither waits nor is pending."""
         entry = self._open.get(seq)
-        if entry is not None and not entry.waiting and not entry.shown:
-            self.remove(seq)
+        if entry is not None:
+            self._changed(entry)
+            if not entry.waiting and not entry.shown:
+                self.remove(seq)
+
+    def revision(self, key: ResourceKey) -> int:
+        """Another number than ever before whenever anything happened to the entries of a resource but that more were
+        added at their end; 0 if there are none."""
+        return self._revisions.get(key, 0)
 
     def get(self, seq: int) -> Entry | None:
         """The entry with that `seq`, if it is still here."""
@@ -135,11 +159,30 @@ class Outbox:
 
     def shown_of(self, key: ResourceKey) -> list[Entry]:
         """What the view replays over this resource, in the order made."""
-        return [entry for entry in self._by_key.get(key, ()) if entry.shown]
+        return [entry for entry in self._by_key.get(key, {}).values() if entry.shown]
+
+    def shown_after(self, key: ResourceKey, seq: int) -> list[Entry]:
+        """What the view replays over this resource and was made after the entry at `seq`."""
+        found: list[Entry] = []
+        for entry in reversed(self._by_key.get(key, {}).values()):
+            if entry.seq <= seq:
+                break
+            if entry.shown:
+                found.append(entry)
+        return found[::-1]
+
+    def last_shown(self, key: ResourceKey) -> Entry | None:
+        """The last that the view replays over this resource."""
+        return next((entry for entry in reversed(self._by_key.get(key, {}).values()) if entry.shown), None)
 
     def pending(self, key: ResourceKey) -> list[Pending]:
         """What the view replays over this resource, in the order made."""
         return [pending for entry in self.shown_of(key) if (pending := entry.pending) is not None]
+
+    def first_pending(self, key: ResourceKey) -> Pending | None:
+        """The first that the view replays over this resource."""
+        entries = self._by_key.get(key, {}).values()
+        return next((pending for entry in entries if entry.shown and (pending := entry.pending) is not None), None)
 
     def pending_keys(self, type_name: str | None, scope: str | None) -> list[ResourceKey]:
         """Resources with something pending, of a type or all, in a scope or all."""
@@ -147,7 +190,7 @@ class Outbox:
             key
             for key, entries in self._by_key.items()
             if type_name in (None, key[0])
-            and any(entry.shown and scope in (None, entry.change.scope) for entry in entries)
+            and any(entry.shown and scope in (None, entry.change.scope) for entry in entries.values())
         ]
 
     def shown_in(self, scope: str) -> list[Entry]:
@@ -159,25 +202,25 @@ class Outbox:
         """Whether a change of this scope was sent whose answer is not known, so that a delta may hold it already."""
         return any(
             entry.sent and entry.waiting and entry.shown and entry.change.scope == scope
-            for entry in self._open.values()
+            for entry in self._waiting.values()
         )
 
     def waiting(self) -> list[Entry]:
         """What has no outcome yet, in the order made."""
-        return sorted((entry for entry in self._open.values() if entry.waiting), key=lambda entry: entry.seq)
+        return sorted(self._waiting.values(), key=lambda entry: entry.seq)
 
     def has_waiting(self, upto_seq: int | None = None) -> bool:
         """Whether any change, or any made up to `upto_seq`, has no outcome yet."""
-        return any(entry.waiting and (upto_seq is None or entry.seq <= upto_seq) for entry in self._open.values())
+        return any(upto_seq is None or seq <= upto_seq for seq in self._waiting)
 
     @property
     def waiting_count(self) -> int:
         """How many changes have no outcome yet."""
-        return sum(entry.waiting for entry in self._open.values())
+        return len(self._waiting)
 
     def oldest_ms(self) -> int | None:
         """When the oldest change without an outcome was made."""
-        return min((entry.made_ms for entry in self._open.values() if entry.waiting), default=None)
+        return min((entry.made_ms for entry in self._waiting.values()), default=None)
 
     def next_batch(self, current: str, max_changes: int, max_bytes: int) -> list[list[Entry]]:
         """The next units to send: of one replica id, by number, within the limits; a group is one unit.
@@ -202,6 +245,14 @@ class Outbox:
                 break
             batch.append(unit)
         return batch
+
+    def _changed(self, entry: Entry) -> None:
+        if entry.waiting:
+            self._waiting[entry.seq] = entry
+        else:
+            self._waiting.pop(entry.seq, None)
+        self._revision += 1
+        self._revisions[entry.key] = self._revision
 
 
 def in_units(entries: Iterable[Entry]) -> list[list[Entry]]:

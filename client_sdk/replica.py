@@ -11,8 +11,9 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from client_sdk.device_clock import DeviceClock
 from client_sdk.drafts import GroupDraft
@@ -32,6 +33,18 @@ from conflict_rules.wire import decode_state
 from syncd.app import App, ResourceType
 
 __all__ = ["Replica", "new_replica_id"]
+
+_KEPT_STATES: Final = 256
+
+
+@dataclass(slots=True)
+class _Replay:
+    """What is pending of a resource, up to one place in the outbox, laid over what is confirmed."""
+
+    confirmed: State | None
+    revision: int
+    upto: int
+    state: State | None
 
 
 def new_replica_id() -> str:
@@ -65,6 +78,9 @@ class Replica:
         # Of the resources that the server is asked for, None for all.
         self.types: frozenset[str] | None = None
         self.next_seq = 1
+        self._known: dict[ResourceKey, State | None] = {}
+        self._known_at = 0
+        self._replays: dict[ResourceKey, _Replay] = {}
         self._lock = asyncio.Lock()
         self._closed = False
         self._writes: set[asyncio.Task[None]] = set()
@@ -156,13 +172,37 @@ class Replica:
         self, key: ResourceKey, group: GroupDraft | None = None
     ) -> tuple[State | None, list[Pending], State | None]:
         """(confirmed, pending, shown) of one resource; the caller holds the lock."""
-        confirmed = await self.confirmed(key)
+        confirmed = _confirmed(await self.store.resource(*key))
         pending = self._pending(key, group)
         return confirmed, pending, await self._show(key, confirmed, pending, group)
 
     async def confirmed(self, key: ResourceKey) -> State | None:
-        """The confirmed state of a resource, with markers where its documents are; the caller holds the lock."""
-        return _confirmed(await self.store.resource(*key))
+        """The confirmed state of a resource, with markers where its documents are; the caller holds the lock.
+
+        The same object until it may have changed, to be read only: an edit of a document asks several times.
+        """
+        if self._known_at != self.store.resource_writes or len(self._known) >= _KEPT_STATES:
+            self._known.clear()
+            self._known_at = self.store.resource_writes
+        if key in self._known:
+            return self._known[key]
+        state = self._known[key] = _confirmed(await self.store.resource(*key))
+        return state
+
+    async def replayed(self, key: ResourceKey) -> State | None:
+        """What is shown of a resource, with markers where its documents are; the caller holds the lock, and only reads
+        it. Changes that were added since it was asked last are laid over that, however many others are pending."""
+        confirmed, revision = await self.confirmed(key), self.outbox.revision(key)
+        known = self._replays.get(key)
+        if known is None or known.confirmed is not confirmed or known.revision != revision:
+            if len(self._replays) >= _KEPT_STATES:
+                self._replays.clear()
+            known = self._replays[key] = _Replay(confirmed, revision, 0, confirmed)
+        for entry in self.outbox.shown_after(key, known.upto):
+            known.upto = entry.seq
+            if (pending := entry.pending) is not None:
+                known.state = show(self.rule(key[0]), known.state, [pending])
+        return known.state
 
     async def look_at(self, keys: Iterable[ResourceKey]) -> dict[ResourceKey, State | None]:
         """What is shown of each; the caller holds the lock."""

@@ -9,7 +9,8 @@ It must not know of bytes' meaning or of pycrdt: it goes by the extents alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
@@ -35,6 +36,14 @@ class Waiting:
     extent: Extent
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seat:
+    """One that waits. `number`: in the order of arrival."""
+
+    waiting: Waiting
+    number: int
+
+
 class WaitingRoomFull(ValueError):
     """More waits for what is missing than a document may hold."""
 
@@ -53,8 +62,9 @@ class WaitingRoom:
         self.bytes = 0
         self._max_bytes = max_bytes
         self._max_count = max_count
-        self._held: dict[bytes, Waiting] = {}
-        self._by_client: dict[int, list[tuple[int, int, Waiting]]] = {}
+        self._held: dict[bytes, _Seat] = {}
+        self._by_need: dict[int, list[tuple[int, int, _Seat]]] = {}
+        self._by_start: dict[int, list[tuple[int, int, _Seat]]] = {}
         self._counter = 0
         self._tried = 0
         self._changed = False
@@ -69,7 +79,13 @@ class WaitingRoom:
 
     def missing(self) -> Mapping[int, int]:
         """By client, from which clock on something is missing that something here waits for."""
-        return {client: self.have.get(client, 0) for client, heap in sorted(self._by_client.items()) if heap}
+        found: dict[int, int] = {}
+        for client, heap in sorted(self._by_need.items()):
+            while heap and not self._waits(heap[0][2]):
+                heappop(heap)
+            if heap:
+                found[client] = self.have.get(client, 0)
+        return found
 
     def arrive(self, waiting: Waiting, *, bounded: bool = True) -> bool:
         """Whether it can be applied now. If not, it is held; the same bytes twice are held once.
@@ -87,10 +103,7 @@ class WaitingRoom:
                 f"{len(self._held):,} updates with {self.bytes:,} bytes already wait for others that never came; "
                 f"no more than {self._max_count:,} and {self._max_bytes:,} may"
             )
-        self._changed = True
-        self._held[waiting.update] = waiting
-        self.bytes += size
-        self._queue(wanted, waiting)
+        self._seat(waiting, wanted)
         return False
 
     def applied(self, extent: Extent) -> list[Waiting]:
@@ -102,9 +115,11 @@ class WaitingRoom:
                 continue
             self.have[client] = end
             self._changed = True
-            heap = self._by_client.get(client)
+            heap = self._by_need.get(client)
             while heap and heap[0][0] <= end:
-                due.append(self._release(heappop(heap)[2]))
+                seat = heappop(heap)[2]
+                if self._waits(seat):
+                    due.append(self._release(seat))
         return due
 
     def together(self, *, however_few: bool = True) -> list[Waiting]:
@@ -120,48 +135,53 @@ class WaitingRoom:
         self._tried = len(self._held)
         closed = self._closed()
         self._changed = bool(closed)
-        for waiting in closed:
-            self._release(waiting)
-        if closed:
-            self._by_client.clear()
-            for waiting in self._held.values():
-                wanted = self._wanted(waiting.extent)
-                if wanted is not None:
-                    self._queue(wanted, waiting)
-        return closed
+        return [self._release(seat) for seat in closed]
 
-    def _closed(self) -> list[Waiting]:
+    def _closed(self) -> list[_Seat]:
         """The greatest set whose needs the document and the set itself meet: drop what needs more, until nothing does.
+        What brings no clocks helps nobody, and follows when it is due.
 
         A made-up tangle could ask for as many rounds as there are updates; after some it is left to wait.
         """
-        left = list(self._held.values())
+        left, reach = self._within_reach()
         for _ in range(_MAX_ROUNDS):
-            reach = self._reach(left)
             staying = [
-                waiting
-                for waiting in left
-                if all(reach.get(client, 0) >= clock for client, clock in waiting.extent.needs.items())
+                seat
+                for seat in left
+                if all(reach.get(client, 0) >= clock for client, clock in seat.waiting.extent.needs.items())
             ]
             if len(staying) == len(left):
                 return left
-            left = staying
+            left, reach = staying, self._reach(staying)
         return []
 
-    def _reach(self, waiting: Sequence[Waiting]) -> dict[int, int]:
-        """How far the document would have come by client, without gaps, with all these."""
-        ranges: dict[int, list[tuple[int, int]]] = {}
-        for one in waiting:
-            for client, own in one.extent.ranges.items():
-                ranges.setdefault(client, []).extend(own)
+    def _within_reach(self) -> tuple[list[_Seat], dict[int, int]]:
+        """What lies in front of the first gap of some client, if all needs were met, oldest first, and how far that
+        would reach. In a shuffle that is little of all that waits: what lies behind a gap is not even looked at."""
+        found: dict[int, _Seat] = {}
         reach = dict(self.have)
-        for client, own in ranges.items():
-            end = reach.get(client, 0)
-            for start, upto in sorted(own):
+        for client, starts in self._by_start.items():
+            end, next_ranges = reach.get(client, 0), list[tuple[int, int]]()
+            for start, number, seat in starts:
+                end = _advance(end, next_ranges)
                 if start > end:
                     break
-                end = max(end, upto)
-            reach[client] = end
+                found[number] = seat
+                for own in seat.waiting.extent.ranges[client]:
+                    heappush(next_ranges, own)
+            reach[client] = _advance(end, next_ranges)
+        return [seat for _, seat in sorted(found.items())], reach
+
+    def _reach(self, seats: Sequence[_Seat]) -> dict[int, int]:
+        """How far the document would have come by client, without gaps, with all these."""
+        ranges: dict[int, list[tuple[int, int]]] = {}
+        for seat in seats:
+            for client, own in seat.waiting.extent.ranges.items():
+                ranges.setdefault(client, []).extend(own)
+        reach = dict(self.have)
+        for client, some in ranges.items():
+            some.sort()
+            reach[client] = _advance(reach.get(client, 0), some)
         return reach
 
     def _wanted(self, extent: Extent) -> Id | None:
@@ -171,11 +191,39 @@ class WaitingRoom:
                 return client, clock
         return None
 
-    def _queue(self, wanted: Id, waiting: Waiting) -> None:
+    def _seat(self, waiting: Waiting, wanted: Id) -> None:
+        self._changed = True
         self._counter += 1
-        heappush(self._by_client.setdefault(wanted[0], []), (wanted[1], self._counter, waiting))
+        seat = _Seat(waiting, self._counter)
+        self._held[waiting.update] = seat
+        self.bytes += len(waiting.update)
+        heappush(self._by_need.setdefault(wanted[0], []), (wanted[1], seat.number, seat))
+        for client, start in _starts(waiting):
+            insort(self._by_start.setdefault(client, []), (start, seat.number, seat))
 
-    def _release(self, waiting: Waiting) -> Waiting:
+    def _waits(self, seat: _Seat) -> bool:
+        """Whether it has not been let go of; its place among those with its need may outlast it."""
+        return self._held.get(seat.waiting.update) is seat
+
+    def _release(self, seat: _Seat) -> Waiting:
+        waiting = seat.waiting
         del self._held[waiting.update]
         self.bytes -= len(waiting.update)
+        for client, start in _starts(waiting):
+            starts = self._by_start[client]
+            del starts[bisect_left(starts, (start, seat.number))]
+            if not starts:
+                del self._by_start[client]
         return waiting
+
+
+def _starts(waiting: Waiting) -> Iterator[tuple[int, int]]:
+    """By client, where what it brings begins."""
+    return ((client, ranges[0][0]) for client, ranges in waiting.extent.ranges.items() if ranges)
+
+
+def _advance(end: int, ranges: list[tuple[int, int]]) -> int:
+    """How far one comes from `end` over `ranges`, a heap, of which those that were used are taken."""
+    while ranges and ranges[0][0] <= end:
+        end = max(end, heappop(ranges)[1])
+    return end

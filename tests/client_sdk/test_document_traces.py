@@ -5,6 +5,7 @@ server that is killed; all end with the recorded text, and so does whoever comes
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,8 @@ PER_EDIT = 25
 PER_SPELL = 1_000
 """So many may be typed between two syncs. No two writers typed at one spot at one time, and here neither do they; with
 2,000 they would, once in friendsforever, and whose letters come first there is told by the dice."""
+
+AT_ONCE = 400
 
 ORDERS = [(order, seed) for seed in range(SIZES.served_shuffles) for order in ("shuffled", "window")]
 
@@ -147,10 +150,13 @@ async def test_single_updates_in_any_order_with_a_tenth_repeated_make_the_same_t
 
 
 async def send(device: Client, doc: Document, updates: Sequence[bytes]) -> None:
-    """One change for each, as fast as the server takes them: what waits is merged anew with every edit."""
-    for update in updates:
-        await doc.apply(update)
-        await until(lambda: device.status.pending < 40)
+    """A change for each, up to so many in one local commit, as fast as the server takes them."""
+    dice, sent = random.Random(len(updates)), 0
+    while sent < len(updates):
+        some = dice.randint(1, AT_ONCE)
+        await doc.apply_all(updates[sent : sent + some])
+        sent += some
+        await until(lambda: device.status.pending < 2 * AT_ONCE)
 
 
 @pytest.mark.parametrize("name", crdt.TRACES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from client_sdk import Client, Closed, Document, DocumentUnreadable, NotHere, Unfit
+from client_sdk import Client, Closed, Document, DocumentUnreadable, NotHere, Unfit, open_document
 from conflict_rules import Change, InvalidValue, Outcome
 from conflict_rules.crdt import update_of
 from conflict_rules.documents.text_positions import BeyondTheText, InsideCharacter
@@ -20,6 +21,7 @@ from tests.client_sdk.club_notes import Note, club_notes
 from tests.client_sdk.conftest import OpenClient
 from tests.client_sdk.scripted_documents import SCOPE, ScriptedClub
 from tests.support.scripted_server import ScriptedServer, problem, scripted_server
+from tests.support.until import until
 
 CLUB: dict[str, Any] = {"app": club_notes, "scopes": [SCOPE]}
 
@@ -33,6 +35,18 @@ async def a_note(client: Client, field: str = "body") -> Document:
 def updates_of(client: Client, field: str = "body") -> list[bytes]:
     """What waits to be sent for a document."""
     return [update_of(field, change.fields[field]) for change in client.outbox() if field in change.fields]
+
+
+def keystrokes(text: str, field: str = "body") -> list[bytes]:
+    """An update for each letter, as somebody typed them elsewhere."""
+    doc: Doc[Any] = Doc()
+    doc[field] = typed = Text()
+    made: list[bytes] = []
+    subscription = doc.observe(lambda event: made.append(event.update))
+    for letter in text:
+        typed += letter
+    doc.unobserve(subscription)
+    return made
 
 
 @pytest.fixture
@@ -315,6 +329,107 @@ class TestWhatIsToldAndShown:
         assert await process.wait() == 0
 
 
+class TestManyPending:
+    @pytest.mark.parametrize("created_offline", [True, False], ids=["never sent", "confirmed"])
+    async def test_an_edit_looks_at_none_of_the_pending_ones_again(
+        self,
+        created_offline: bool,
+        club: ScriptedClub,
+        scripted: ScriptedServer,
+        open_client: OpenClient,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        phone = await open_client("phone", None if created_offline else scripted.url, **CLUB)
+        doc = await a_note(phone)
+        if not created_offline:
+            await phone.synced(10)
+            await phone.pause()
+        await doc.apply_all(keystrokes("." * 300))
+        await doc.apply_all(keystrokes("."))
+        looked = Counted(monkeypatch)
+        for letter in keystrokes("abc"):
+            await doc.apply(letter)
+        await doc.edit(lambda text: text.insert(0, "d"))
+        assert sorted(str(doc).replace(".", "")) == ["a", "b", "c", "d"]
+        assert looked.count <= 4 * 3
+
+    async def test_the_base_of_an_edit_is_that_of_the_pending_one_it_is_made_over(
+        self, club: ScriptedClub, scripted: ScriptedServer, open_client: OpenClient
+    ) -> None:
+        phone = await open_client("phone", scripted.url, **CLUB)
+        laptop = await open_client("laptop", scripted.url, **CLUB)
+        doc = await an_edited_note(phone)
+        await phone.synced(10)
+        await phone.pause()
+        await doc.apply_all(keystrokes("ab"))
+        bases = {change.base for change in phone.outbox()}
+        await laptop.synced(10)
+        theirs = await laptop.document(Note, "n1", field="board")
+        await theirs.edit(lambda root: root.new_text("motto"))
+        await laptop.synced(10)
+        scripted.hangs.add("push")
+        await phone.resume()
+        await until(lambda: phone._opened().scopes[SCOPE].version > max(bases))
+        await doc.apply_all(keystrokes("c"))
+        assert [change.base for change in phone.outbox()] == [min(bases)] * 3
+        assert await phone.collection(Note).get("n1") is not None
+
+
+class Counted:
+    """How often a change was read for its updates, or laid over a state."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        for name in ("client_sdk.own_updates.own_update", "client_sdk.rebase.apply_change"):
+            module, _, function = name.rpartition(".")
+            self._count(monkeypatch, name, getattr(sys.modules[module], function))
+
+    def _count(self, monkeypatch: pytest.MonkeyPatch, name: str, original: Any) -> None:
+        def counting(*args: Any) -> Any:
+            self.count += 1
+            return original(*args)
+
+        monkeypatch.setattr(name, counting)
+
+
+class TestLargeOnes:
+    async def test_are_read_beside_the_event_loop_and_edited_in_it(
+        self, phone: Client, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        doc = await a_note(phone)
+        await doc.edit(lambda text: text.insert(0, "small"))
+        await phone.close()
+        threads: list[threading.Thread] = []
+        monkeypatch.setattr("client_sdk.open_document.load", noting(open_document.load, threads))
+        phone = await open_client("phone", **CLUB)
+        doc = await phone.document(Note, "n1", field="body")
+        assert set(threads) == {threading.main_thread()}
+        await doc.edit(lambda text: text.append("!" * 100_000))
+        await phone.close()
+        threads.clear()
+        phone = await open_client("phone", **CLUB)
+        doc = await phone.document(Note, "n1", field="body")
+        assert threads
+        assert threading.main_thread() not in threads
+        told: list[Any] = []
+        doc.on_change(lambda change: told.append(change.delta))
+        await doc.edit(lambda text: text.insert(0, "not "))
+        await doc.undo()
+        await doc.redo()
+        assert str(doc) == "not small" + "!" * 100_000
+        assert len(told) == 3
+
+
+def noting(load: Any, threads: list[threading.Thread]) -> Any:
+    """`load`, and where it runs."""
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.current_thread())
+        return load(*args)
+
+    return noted
+
+
 class TestImports:
     async def test_a_foreign_update_is_merged_and_sent_as_it_is(self, phone: Client) -> None:
         doc = await a_note(phone)
@@ -327,16 +442,34 @@ class TestImports:
 
     async def test_what_came_too_early_waits_here_as_well(self, phone: Client) -> None:
         doc = await a_note(phone)
-        theirs: Doc[Any] = Doc()
-        theirs["body"] = text = Text()
-        made: list[bytes] = []
-        subscription = theirs.observe(lambda event: made.append(event.update))
-        for letter in "abc":
-            text += letter
-        theirs.unobserve(subscription)
-        for update in reversed(made):
+        for update in reversed(keystrokes("abc")):
             await doc.apply(update)
         assert str(doc) == "abc"
+
+    async def test_many_are_a_change_each_in_one_local_commit(self, phone: Client, open_client: OpenClient) -> None:
+        doc = await a_note(phone)
+        told: list[bool] = []
+        doc.on_change(lambda change: told.append(change.mine))
+        made = keystrokes("in one go")
+        changes = await doc.apply_all(made)
+        assert [change.n for change in changes] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+        assert updates_of(phone) == made
+        assert (str(doc), told) == ("in one go", [True])
+        await phone.close()
+        again = await open_client("phone", **CLUB)
+        assert str(await again.document(Note, "n1", field="body")) == "in one go"
+
+    async def test_of_many_all_are_taken_or_none(self, phone: Client) -> None:
+        doc = await a_note(phone)
+        with pytest.raises(InvalidValue):
+            await doc.apply_all([*keystrokes("half"), b"hello"])
+        assert (str(doc), updates_of(phone)) == ("", [])
+        await doc.edit(lambda text: text.insert(0, "whole"))
+        assert str(doc) == "whole"
+
+    async def test_none_at_all_make_no_change(self, phone: Client) -> None:
+        doc = await a_note(phone)
+        assert await doc.apply_all([]) == []
 
     @pytest.mark.parametrize("update", [b"", b"hello", b"\x01\x01\x01"])
     async def test_what_is_no_update_is_refused(self, phone: Client, update: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -147,6 +148,56 @@ def test_a_ring_of_many_goes_together() -> None:
     ]
     assert len(Arrivals().arrive(*ring).join().out) == len(ring)
     assert Arrivals().arrive(*ring[1:]).join().out == []
+
+
+PIECES = st.lists(
+    st.dictionaries(
+        st.integers(1, 3),
+        st.tuples(st.integers(0, 3), st.integers(1, 2), st.tuples(st.integers(1, 3), st.integers(0, 4)) | st.none()),
+        min_size=1,
+        max_size=2,
+    ),
+    max_size=8,
+)
+"""Merged updates of three clients: by client, where it begins, how many letters, and after which of all."""
+
+
+def pieced(pieces: dict[int, tuple[int, int, tuple[int, int] | None]]) -> bytes:
+    return update(
+        *(
+            (client, clock, [characters("a" * count, origin=after) if after else characters("a" * count, "text")])
+            for client, (clock, count, after) in sorted(pieces.items())
+        )
+    )
+
+
+def closed(left: list[Waiting]) -> list[Waiting]:
+    """The greatest set that needs nothing beyond itself, the long way."""
+    while True:
+        brought = {
+            (client, clock)
+            for one in left
+            for client, ranges in one.extent.ranges.items()
+            for start, end in ranges
+            for clock in range(start, end)
+        }
+        staying = [
+            one
+            for one in left
+            if all((client, c) in brought for client, clock in one.extent.needs.items() for c in range(clock))
+        ]
+        if len(staying) == len(left):
+            return left
+        left = staying
+
+
+@given(PIECES)
+def test_all_that_can_be_applied_together_is_and_nothing_else(pieces: list[dict[int, Any]]) -> None:
+    updates = [pieced(one) for one in pieces]
+    arrivals = Arrivals().arrive(*updates).join()
+    everything = {one.update for one in closed([waiting(one) for one in dict.fromkeys(updates)])}
+    assert set(arrivals.out) == everything
+    assert set(arrivals.room.updates) == set(updates) - everything
 
 
 def test_it_is_not_looked_for_at_each_arrival_but_found_soon() -> None:
