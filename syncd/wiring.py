@@ -117,7 +117,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
         server.store, server.app, server.bus, server.watcher, server.now_ms, server.limits, server.documents
     )
     undo.push_async_callback(server.pusher.close)
-    server.history = History(server.store, server.app)
+    server.history = History(server.store, server.app, server.documents)
     server.inbox = ConflictInbox(server.store, server.pusher.act)
     server.quarantine = Quarantine(
         server.store,

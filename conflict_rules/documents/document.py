@@ -1,4 +1,5 @@
-"""One document, merged by pycrdt, which nothing else of these imports. The server's worker and the SDK both run it.
+"""One document, merged by pycrdt, which of these only `difference` imports besides. The server's worker and the SDK
+both run it.
 
 pycrdt is given no update that `yjs_update` and `yjs_shape` have not let through, and none whose needs are not met.
 Whatever it then fails at spoils this object, and a spoilt one is never asked again: after a panic of native code its

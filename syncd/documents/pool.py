@@ -186,6 +186,13 @@ class DocumentPool:
         update: bytes = await self._answer(_Call(key, kind, since, seq, load), "diff", state_vector)
         return update
 
+    async def revert(
+        self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load, earlier: Sequence[bytes]
+    ) -> bytes:
+        """See `Documents.revert`."""
+        update: bytes = await self._answer(_Call(key, kind, since, seq, load), "revert", list(earlier))
+        return update
+
     async def squash(self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load) -> Squash:
         """See `Documents.squash`."""
         call = _Call(key, kind, since, seq, load)

@@ -89,6 +89,14 @@ class Documents(Protocol):
         """
         ...
 
+    async def revert(
+        self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load, earlier: Sequence[bytes]
+    ) -> bytes:
+        """One update that leads from what it says to what it said after these updates, from its first one on; b"" if
+        that is the same. What all have written since goes, and nothing else.
+        """
+        ...
+
     async def squash(self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load) -> Squash:
         """What may replace the updates so far, after it has been encoded, decoded, read and compared.
 

@@ -14,7 +14,7 @@ from syncd.documents.protocol import Squash, Verdict
 
 __all__ = ["Cold", "Done", "Judgement", "Operation", "Refused", "read_reply"]
 
-Operation = Literal["check", "view", "diff", "squash"]
+Operation = Literal["check", "view", "diff", "squash", "revert"]
 
 _CODES: Final = frozenset({"invalid_document_update", "document_update_failed", "document_too_large"})
 _MAX_SENTENCE: Final = 400
@@ -113,6 +113,7 @@ _VALUES: Final[Mapping[Operation, Callable[[list[Any], int, int], Any]]] = {
     "view": _view,
     "diff": _diff,
     "squash": _squash,
+    "revert": _diff,
 }
 
 

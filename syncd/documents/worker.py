@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from conflict_rules.documents.document import MergeFailed, Unreadable
+from conflict_rules.documents.difference import update_towards
+from conflict_rules.documents.document import Document, MergeFailed, Unreadable
 from conflict_rules.documents.waiting_room import WaitingRoomFull
 from conflict_rules.documents.yjs_update import MalformedUpdate, read_state_vector
 from syncd.documents import frames
@@ -116,6 +117,7 @@ class _Shop:
             "view": lambda opened, _: (opened.document.view(),),
             "diff": lambda opened, state: (opened.document.diff(read_state_vector(state)),),
             "squash": lambda opened, _: opened.squash(),
+            "revert": self._revert,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -155,6 +157,17 @@ class _Shop:
         judging = _Judging(opened, self._progress, updates, time.monotonic() + self._limits.turn_s)
         next_count = judging.judge()
         return next_count, [(verdict.code, verdict.message, verdict.waits) for verdict in judging.verdicts]
+
+    def _revert(self, opened: OpenDocument, earlier: Sequence[bytes]) -> Answer:
+        document = opened.document
+        self._progress.within = "read"
+        try:
+            wanted = Document.load(document.kind, document.field, b"", earlier, step=self._progress)
+        except Unreadable as failure:
+            raise MergeFailed("read", str(failure)) from failure
+        finally:
+            self._progress.within = None
+        return (update_towards(document, wanted),)
 
     def _make_room(self) -> None:
         """Close what was not asked for longest; what was asked for just now stays, whatever its size."""

@@ -12,16 +12,18 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from conflict_rules import Rule, State
-from conflict_rules.crdt import Marker, marker_of, update_of
+from conflict_rules.crdt import Collaborative, Marker, marker_of, update_of
+from conflict_rules.field_rule import FieldRule
 from conflict_rules.values import JsonValue, valid_id, valid_type
 from conflict_rules.wire import decode_state
 from syncd.app import App
+from syncd.documents.protocol import Documents
 from syncd.engine.entry import read_entry
 from syncd.engine.explain import Explainer
 from syncd.engine.retrace import Lift, Retrace, Step
-from syncd.engine.undo import compose_undo
+from syncd.engine.undo import compose_undo, turned_documents
 from syncd.errors import InvalidMessage
-from syncd.store.protocol import DocumentKey, LedgerRow, ResourceKey, Snapshot, Store
+from syncd.store.protocol import DocumentKey, LedgerRow, ResourceKey, Snapshot, Store, StoredDocument
 
 __all__ = ["MAX_PAGE", "History", "Lines"]
 
@@ -74,11 +76,12 @@ class Lines:
 
 
 class History:
-    """The use case. `app`: whose rules hold."""
+    """The use case. `app`: whose rules hold. `documents`: reads them, for what is to be taken back."""
 
-    def __init__(self, store: Store, app: App) -> None:
+    def __init__(self, store: Store, app: App, documents: Documents | None = None) -> None:
         self._store = store
         self._app = app
+        self._documents = documents
         self._lift = app.upgrades.lift
 
     async def page(
@@ -178,7 +181,27 @@ class History:
                 code="not_in_history",
                 hint="GET /sync/v1/history shows what there is; the value can be set by hand.",
             )
-        return compose_undo(rule, now, then, only).as_dict()
+        edits: dict[str, bytes] = {}
+        for name in turned_documents(rule, now, then, only):
+            assert then is not None
+            if edit := await self._edit_back(DocumentKey(*key, name), rule.field_rule(name), then):
+                edits[name] = edit
+        return compose_undo(rule, now, then, only, edits).as_dict()
+
+    async def _edit_back(self, key: DocumentKey, rule: FieldRule, then: State) -> bytes:
+        """The update that makes a document say what it said then, b"" if it does. Raises `InvalidMessage`,
+        `DocumentUnreadable`."""
+        assert isinstance(rule, Collaborative)
+        assert self._documents is not None, "an app with documents is served with something that can read them"
+        known = await self.document(key, then.version) if key.field in then.fields else None
+        async with self._store.snapshot() as snapshot:
+            stored = await snapshot.document(key)
+
+        async def load() -> StoredDocument | None:
+            return stored
+
+        since, seq = (0, 0) if stored is None else (stored.since, stored.seq)
+        return await self._documents.revert(key, rule.kind, since, seq, load, [] if known is None else known[1])
 
     async def _rows(self, snapshot: Snapshot, key: ResourceKey) -> AsyncIterator[Sequence[LedgerRow]]:
         after, more = 0, True

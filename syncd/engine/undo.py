@@ -1,18 +1,22 @@
 """Undo: the ordinary change that brings back what a resource said earlier. Pure; whoever asked pushes it as his own.
 
+A document is brought back by an edit like any other, which somebody who can read it has to find (`turned_documents`).
+
 It has seen what stands now, so that it may overwrite it, and is kept in the history like any other.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from conflict_rules import Op, Rule, State
+from conflict_rules.crdt import Collaborative
 from conflict_rules.values import JsonValue, canonical_json, same_value
 from syncd.errors import InvalidMessage
 
-__all__ = ["Undo", "compose_undo"]
+__all__ = ["Undo", "compose_undo", "turned_documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,33 @@ class Undo:
         return {"change": change, "left": list(self.left)}
 
 
-def compose_undo(rule: Rule, now: State | None, then: State | None, only: Collection[str] | None = None) -> Undo:
+def turned_documents(
+    rule: Rule, now: State | None, then: State | None, only: Collection[str] | None = None
+) -> list[str]:
+    """The fields whose documents have to be turned back for that change."""
+    if then is None or then.deleted is not None:
+        return []
+    held = {} if now is None else now.fields
+    return [
+        name
+        for name in sorted({*held, *then.fields})
+        if isinstance(rule.field_rule(name), Collaborative)
+        and (only is None or name in only)
+        and held.get(name) != then.fields.get(name)
+    ]
+
+
+def compose_undo(
+    rule: Rule,
+    now: State | None,
+    then: State | None,
+    only: Collection[str] | None = None,
+    edits: Mapping[str, bytes] | None = None,
+) -> Undo:
     """The change that leads from `now` to `then`, each None where there was no such resource; `only`: these fields.
 
-    Raises `InvalidMessage` ("nothing_to_undo") where they say the same, or nothing can be taken back.
+    `edits`: of the documents that say something else by now, the update that leads back. Raises `InvalidMessage`
+    ("nothing_to_undo") where they say the same, or nothing can be taken back.
     """
     lives = now is not None and now.deleted is None
     lived = then is not None and then.deleted is None
@@ -61,14 +88,15 @@ def compose_undo(rule: Rule, now: State | None, then: State | None, only: Collec
         return Undo(one.scope, one.type, one.id, Op.DELETE, base, {}, {}, ())
     assert then is not None
     held = now.fields if now is not None else {}
-    fields, left = _difference(rule, held, then.fields, only, lives=lives)
+    fields, left = _difference(rule, held, then.fields, only, edits or {}, lives=lives)
     was = {name: held[name] for name in fields if name in held and rule.field_rule(name).asks}
     if not lives:
         return Undo(one.scope, one.type, one.id, Op.RESTORE if now is not None else Op.CREATE, base, fields, {}, left)
     if not fields:
         raise _nothing()
     if rule.whole_record:
-        fields = {**held, **fields}
+        values = {name: value for name, value in held.items() if not isinstance(rule.field_rule(name), Collaborative)}
+        fields = {**values, **fields}
     return Undo(one.scope, one.type, one.id, Op.UPDATE, base, fields, was, left)
 
 
@@ -77,6 +105,7 @@ def _difference(
     held: Mapping[str, JsonValue],
     wanted: Mapping[str, JsonValue],
     only: Collection[str] | None,
+    edits: Mapping[str, bytes],
     *,
     lives: bool,
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
@@ -88,6 +117,10 @@ def _difference(
         if name in held and name in wanted and same_value(held[name], wanted[name]):
             continue
         kind = rule.field_rule(name).name
+        if isinstance(rule.field_rule(name), Collaborative):
+            if name in edits:
+                fields[name] = {"update": base64.b64encode(edits[name]).decode()}
+            continue
         # What lives is told by how much it changes; what is made or comes back is told plainly.
         if kind == "counter" and (lives or name in held):
             fields[name] = {"increment": _number(wanted.get(name)) - _number(held.get(name))}
