@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from client_sdk.intake import Intake
@@ -20,6 +21,8 @@ __all__ = ["Feed"]
 
 _MOST_WAITING: Final = 256
 """Deltas of one scope that wait; beyond, a pull is cheaper, and memory stays bounded."""
+_MOST_RELAYED_BYTES: Final = 1024 * 1024
+"""Of updates of documents that wait with them; what comes beyond is fetched."""
 
 
 class Feed:
@@ -49,6 +52,8 @@ class Feed:
         if row is None or not row.followed:
             return
         waiting = self._waiting[delta.scope]
+        if sum(map(_relayed_bytes, waiting)) + _relayed_bytes(delta) > _MOST_RELAYED_BYTES:
+            delta = replace(delta, documents=())
         waiting.append(delta)
         if len(waiting) > _MOST_WAITING:
             waiting.clear()
@@ -83,3 +88,7 @@ class Feed:
                     waiting.popleft()
                 return True
         return False
+
+
+def _relayed_bytes(delta: Delta) -> int:
+    return sum(len(update) for relayed in delta.documents for update in relayed.updates)

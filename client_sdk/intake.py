@@ -10,14 +10,17 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from client_sdk.document_rows import DocumentKey
+from client_sdk.local_documents import Fetched
 from client_sdk.local_rows import ResourceRow, ScopeRow
-from client_sdk.messages import Delta, Page
+from client_sdk.messages import Delta, Page, Relayed
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import Entry, ResourceKey
 from client_sdk.rebase import base_in_past_of, is_included, is_settled_by_page
 from client_sdk.replica import Replica
 from client_sdk.shown_changes import ShownChanges
 from conflict_rules import Stamp, State
+from conflict_rules.crdt import Marker
 
 __all__ = ["Intake"]
 
@@ -99,6 +102,7 @@ class Intake:
                 replace(row, cursor=delta.upto, version=version),
                 delta.states,
                 lambda entry: is_included(entry.change, entry.outcome, version, origins),
+                relayed=delta.documents,
             )
 
         await self._replica.write(commit)
@@ -173,8 +177,12 @@ class Intake:
         rebased: Sequence[Entry] = (),
         *,
         purge: bool = False,
+        relayed: Sequence[Relayed] = (),
     ) -> None:
-        """States, cursor, the end of pending changes, and what stands in the place of others, in one commit."""
+        """States, cursor, the end of pending changes, and what stands in the place of others, in one commit.
+
+        `relayed`: what is taken of it has commits of its own behind that one; whatever gets lost in between is fetched.
+        """
         replica = self._replica
         held = [entry for entry in replica.outbox.shown_in(row.name) if is_held(entry)]
         keys = {(state.type, state.id) for state, _ in states}
@@ -215,12 +223,35 @@ class Intake:
         if began_anew:
             replica.documents.distrust(row.name)
             keys |= replica.documents.resources_in(row.name)
+        # Before anybody finds that these documents are behind. What own updates account for needs nothing of it.
+        own: list[Relayed] = []
+        for each in relayed:
+            if replica.documents.own(_document(each)):
+                own.append(each)
+            else:
+                await self._take_relayed(each)
         await replica.open_conflicts.look_again(keys)
         if purge:
             await replica.open_conflicts.look_again_in(row.name)
             keys |= replica.documents.resources_in(row.name)
         await replica.documents.look_again(keys)
+        for each in own:
+            if _document(each) in replica.documents.wanted:
+                await self._take_relayed(each)
         await self._shown.tell(before)
+
+    async def _take_relayed(self, relayed: Relayed) -> None:
+        """Save updates that came with a delta, if they lead on from exactly what is held of their document."""
+        documents, key = self._replica.documents, _document(relayed)
+        if documents.rule(key.type, key.field) is None:
+            return
+        head = documents.head(key)
+        held = None if head is None or head.stale else Marker(head.since, head.seq)
+        asked = Marker(relayed.since, relayed.after) if relayed.after else None
+        # Where it begins with the first, it is all of a life of which nothing is here yet.
+        fits = held == asked if asked is not None else held is None or held.since != relayed.since
+        if fits:
+            await documents.take(Fetched(key, asked, relayed.since, relayed.seq, relayed.updates))
 
     async def _rebased(self, scope: str, page: Page) -> list[Entry]:
         """Changes with other bases, since the server has another past (law 10); of those that were never sent.
@@ -241,6 +272,10 @@ class Intake:
 
     def _settled_in(self, scope: str) -> set[int]:
         return {entry.seq for entry in self._replica.outbox.shown_in(scope) if not entry.waiting}
+
+
+def _document(relayed: Relayed) -> DocumentKey:
+    return DocumentKey(relayed.type, relayed.id, relayed.field)
 
 
 def _origins(states: Iterable[tuple[State, str]]) -> dict[str, int]:

@@ -25,6 +25,7 @@ __all__ = [
     "Page",
     "PullReply",
     "PushReply",
+    "Relayed",
     "decode_delta",
     "decode_documents_reply",
     "decode_limits",
@@ -42,7 +43,9 @@ _UNREADABLE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server takes; advertised in every reply, these until the first. `presence_ms`: 0 if it has none."""
+    """What the server takes; advertised in every reply, these until the first. `presence_ms`, `max_relay_bytes`: 0 if
+    it has no presence, or sends no updates of documents with deltas.
+    """
 
     max_changes: int = 1000
     max_body_bytes: int = 1_048_576
@@ -50,6 +53,7 @@ class Limits:
     max_presence_bytes: int = 1024
     max_presence_per_s: int = 10
     presence_ms: int = 0
+    max_relay_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +115,31 @@ class DocumentAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """Updates of a document that came with a delta: for whoever holds exactly `after` of those of its life `since`."""
+
+    type: str
+    id: str
+    field: str
+    since: int
+    after: int
+    updates: Sequence[bytes]
+
+    @property
+    def seq(self) -> int:
+        """How far the document is with them."""
+        return self.after + len(self.updates)
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """New states of a scope in the range (after, upto]."""
+    """New states of a scope in the range (after, upto], and updates of documents that were committed in it."""
 
     scope: str
     after: str
     upto: str
     states: list[tuple[State, str]]
+    documents: Sequence[Relayed] = ()
 
 
 def encode_push(replica: str, schema: int, bodies: list[str]) -> bytes:
@@ -168,7 +190,8 @@ def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
     """Raises `Unreachable` if it is no delta."""
     try:
         scope = _text(raw["scope"])
-        return Delta(scope, _text(raw["after"]), _text(raw["upto"]), _states(raw["entries"], scope))
+        documents = [_relayed(_object(item)) for item in _list(raw.get("documents", []))]
+        return Delta(scope, _text(raw["after"]), _text(raw["upto"]), _states(raw["entries"], scope), documents)
     except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
@@ -261,5 +284,16 @@ def _document(raw: Mapping[str, JsonValue]) -> DocumentAnswer:
     place = (_text(raw["type"]), _text(raw["id"]), _text(raw["field"]))
     if "code" in raw:
         return DocumentAnswer(*place, refusal=_text(raw["code"]), message=_text(raw.get("message", "")))
-    updates = [base64.b64decode(_text(update), validate=True) for update in _list(raw["updates"])]
-    return DocumentAnswer(*place, _integer(raw["since"]), _integer(raw["seq"]), updates)
+    return DocumentAnswer(*place, _integer(raw["since"]), _integer(raw["seq"]), _updates(raw))
+
+
+def _relayed(raw: Mapping[str, JsonValue]) -> Relayed:
+    place = (_text(raw["type"]), _text(raw["id"]), _text(raw["field"]))
+    relayed = Relayed(*place, _integer(raw["since"]), _integer(raw["after"]), _updates(raw))
+    if relayed.after < 0 or relayed.seq != _integer(raw["seq"]):
+        raise ValueError("other updates of a document than it says")
+    return relayed
+
+
+def _updates(raw: Mapping[str, JsonValue]) -> list[bytes]:
+    return [base64.b64decode(_text(update), validate=True) for update in _list(raw["updates"])]

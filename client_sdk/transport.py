@@ -181,7 +181,8 @@ class LiveSocket:
 
     async def subscribe(self, cursors: Mapping[str, str | None]) -> None:
         """Ask for the deltas of these scopes; raises `Unreachable` if the connection is gone."""
-        await self.send({"type": "subscribe", "scopes": dict(cursors), **self._types})
+        relays: dict[str, JsonValue] = {"documents": True} if decode_limits(self.welcome).max_relay_bytes else {}
+        await self.send({"type": "subscribe", "scopes": dict(cursors), **self._types, **relays})
 
     async def send(self, message: Mapping[str, JsonValue]) -> None:
         """Raises `Unreachable` if the connection is gone."""

@@ -164,7 +164,7 @@ class _Session:
             raise InvalidMessage("the first frame of a socket is a hello", code="hello_first", field="type")
         elif isinstance(frame, Subscribe):
             reader = ReaderClass(check_types(frame.types), self._route.schema)
-            await self._subscribe(self._connection, frame.scopes, reader)
+            await self._subscribe(self._connection, frame, reader)
         elif isinstance(frame, Unsubscribe):
             self._route.presence.unwatch(self._connection, frame.scopes)
             self._route.watcher.unsubscribe(self._connection, frame.scopes)
@@ -198,7 +198,8 @@ class _Session:
             route.presence.join(self._connection, hello.replica)
             self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
 
-    async def _subscribe(self, connection: Connection, scopes: Mapping[str, str | None], reader: ReaderClass) -> None:
+    async def _subscribe(self, connection: Connection, frame: Subscribe, reader: ReaderClass) -> None:
+        scopes = frame.scopes
         watched = self._watched | scopes.keys()
         if len(watched) > self._route.limits.max_scopes:
             raise TooLarge(
@@ -207,7 +208,7 @@ class _Session:
             )
         # No delta may overtake the answer, which says what the first one follows.
         async with self._writing:
-            standings = await self._route.watcher.subscribe(connection, scopes, reader)
+            standings = await self._route.watcher.subscribe(connection, scopes, reader, documents=frame.documents)
             self._watched = watched
             self._route.presence.watch(connection, scopes)
             answer = {

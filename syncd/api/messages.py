@@ -212,11 +212,14 @@ class Hello(_Message):
 
 
 class Subscribe(_Message):
-    """Watch these scopes, each from the cursor it is known up to, or null. `types`: as of a pull."""
+    """Watch these scopes, each from the cursor it is known up to, or null. `types`: as of a pull. `documents`: whether
+    deltas are to bring updates of documents.
+    """
 
     type: Literal["subscribe"]
     scopes: Scopes
     types: Types = None
+    documents: bool = False
 
 
 class Unsubscribe(_Message):

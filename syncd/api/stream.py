@@ -28,7 +28,8 @@ from syncd.errors import InvalidMessage
 
 __all__ = ["StreamRoute"]
 
-_KEYS: Final = ("scope", "cursor", "type", "token")
+_KEYS: Final = ("scope", "cursor", "type", "documents", "token")
+_YES_NO: Final = {"true": True, "false": False}
 _MAX_CURSOR: Final = 256
 _CLOSE_S: Final = 0.5
 _HEADERS: Final = {
@@ -66,9 +67,10 @@ class StreamRoute:
         self._check_token(request)
         cursors = _cursors_asked_for(request)
         reader = ReaderClass(check_types(request.query.getall("type", None)), self.schema)
+        documents = _documents_asked_for(request)
         connection = self.watcher.connect()
         try:
-            standings = await self.watcher.subscribe(connection, cursors, reader)
+            standings = await self.watcher.subscribe(connection, cursors, reader, documents=documents)
             response = web.StreamResponse(headers=_HEADERS)
             if origin is not None:
                 response.headers["Access-Control-Allow-Origin"] = origin
@@ -176,6 +178,14 @@ class _Stream:
     def _abort(self) -> None:
         if self.request.transport is not None:
             self.request.transport.abort()
+
+
+def _documents_asked_for(request: web.Request) -> bool:
+    """Whether deltas are to bring updates of documents."""
+    asked = request.query.getall("documents", ["false"])
+    if len(asked) > 1 or asked[0] not in _YES_NO:
+        raise InvalidMessage("documents: true or false, once", field="documents")
+    return _YES_NO[asked[0]]
 
 
 def _cursors_asked_for(request: web.Request) -> Mapping[str, str | None]:

@@ -7,22 +7,31 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from syncd.engine.delta import pack_frame
+from syncd.engine.delta import Delta, pack_frame
 
 __all__ = ["MAX_FRAMES", "MAX_QUEUED_BYTES", "Connection", "LiveFrame"]
 
 MAX_FRAMES = 256
 MAX_QUEUED_BYTES = 1024 * 1024
+_MANY: Final = 8
+"""So many more deltas with updates wait in a scope: they travel as one, which is encoded for this reader alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:
-    """One encoded frame. `scope` and `upto`: of a delta, whose it is and where whoever takes it stands then."""
+    """One encoded frame. `scope` and `upto`: of a delta, whose it is and where whoever takes it stands then.
+
+    `delta`: what is in it, if it brings updates of documents, and `remake`: encodes another in its place. The bytes of
+    the states and updates are shared by all who wait for them.
+    """
 
     body: bytes
     scope: str | None = None
     upto: str | None = None
+    delta: Delta | None = None
+    remake: Callable[[Delta], LiveFrame] | None = None
 
 
 class Connection:
@@ -31,13 +40,23 @@ class Connection:
     When it is full, what waits is dropped, and the reader is told to pull those scopes: catching up is never pushed
     through the queue. `packed`: whether the frames are MessagePack; JSON otherwise.
 
+    `relaying`: the scopes whose deltas are to bring updates of documents. When many such wait, they are taken as one,
+    with one entry for each document, and at most `max_relay_bytes` of updates.
+
     What is put aside is taken when nothing else waits, so that it never costs anybody a delta.
     """
 
     def __init__(
-        self, *, packed: bool = False, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_QUEUED_BYTES
+        self,
+        *,
+        packed: bool = False,
+        max_frames: int = MAX_FRAMES,
+        max_bytes: int = MAX_QUEUED_BYTES,
+        max_relay_bytes: int = 0,
     ) -> None:
         self.packed = packed
+        self.relaying: set[str] = set()
+        self._max_relay_bytes = max_relay_bytes
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._frames: deque[tuple[str, LiveFrame]] = deque()
@@ -130,6 +149,28 @@ class Connection:
             hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":")).encode()
             self._lagging.clear()
             return LiveFrame(pack_frame(hint) if self.packed else hint)
-        _, frame = self._frames.popleft()
+        scope, frame = self._frames.popleft()
         self._bytes -= len(frame.body)
-        return frame
+        if frame.delta is None or frame.remake is None or len(self._frames) < _MANY:
+            return frame
+        if sum(waiting == scope for waiting, _ in self._frames) < _MANY:
+            return frame
+        delta = self._with_those_that_follow(frame.delta)
+        return frame if delta is frame.delta else frame.remake(delta)
+
+    def _with_those_that_follow(self, delta: Delta) -> Delta:
+        """A delta, and what waits behind it in its scope, as far as that may travel as one."""
+        left: deque[tuple[str, LiveFrame]] = deque()
+        size, ended = delta.relayed_bytes, False
+        for scope, frame in self._frames:
+            later = None if ended or scope != delta.scope else frame.delta
+            # What does not follow: the reader was told to pull in between.
+            if later is not None and later.after == delta.upto and size + later.relayed_bytes <= self._max_relay_bytes:
+                delta = delta.then(later)
+                size += later.relayed_bytes
+                self._bytes -= len(frame.body)
+            else:
+                ended = ended or scope == delta.scope
+                left.append((scope, frame))
+        self._frames = left
+        return delta

@@ -1,7 +1,8 @@
 """Watch: merged deltas to everyone who watches a scope, encoded once for each format and reader class (law 6).
 
 Live is an accelerator: a frame says which cursor it follows, and whoever is elsewhere pulls. The committing node has
-its deltas in memory (`offer`); the bus says that a scope has moved on; the rest is read from the store, once.
+its deltas in memory (`offer`); the bus says that a scope has moved on; the rest is read from the store, once. Only what
+was in memory brings updates of documents, and only to those who have asked for them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -88,15 +90,22 @@ class Watcher:
 
     def connect(self, *, packed: bool = False, **bounds: int) -> Connection:
         """A new connection, watching nothing yet. `packed`: takes MessagePack. `bounds`: as for `Connection`."""
-        connection = Connection(packed=packed, **bounds)
+        connection = Connection(packed=packed, **{"max_relay_bytes": self._limits.max_relay_bytes, **bounds})
         self._connections.add(connection)
         return connection
 
     async def subscribe(
-        self, connection: Connection, scopes: Mapping[str, str | None], reader: ReaderClass = SEES_ALL
+        self,
+        connection: Connection,
+        scopes: Mapping[str, str | None],
+        reader: ReaderClass = SEES_ALL,
+        *,
+        documents: bool = False,
     ) -> dict[str, Standing]:
         """Watch `scopes` from now on, as `reader`; the answer says for each whether `cursor` is up to date or a pull
         is due. A scope that is watched already is watched as this class from now on, and no more as another.
+
+        `documents`: whether deltas are to bring the updates of documents that were committed with them.
         """
         check_scopes(scopes, self._limits)
         before = {scope: self._topics.setdefault(scope, _Topic()).class_of(connection) for scope in scopes}
@@ -117,10 +126,13 @@ class Watcher:
                     self._topics[scope].join(connection, known)
                     connection.tell_to_pull([scope])
             raise
+        connection.relaying.difference_update(scopes)
         for scope in scopes:
             topic = self._topics.get(scope)
             if topic is None:
                 continue
+            if documents and topic.class_of(connection) is not None:
+                connection.relaying.add(scope)
             if topic.sent is None:
                 topic.sent = heads[scope]
                 if topic.latest > topic.sent:
@@ -151,6 +163,7 @@ class Watcher:
                 topic.leave(connection)
                 if not topic.readers:
                     self._drop(scope, topic)
+        connection.relaying.difference_update(scopes)
         connection.forget(scopes)
 
     def disconnect(self, connection: Connection) -> None:
@@ -164,7 +177,7 @@ class Watcher:
         topic = self._topics.get(delta.scope)
         # Invariant 9: more is not kept while the store is slow to be read; what is missing is read from it as well.
         if topic is not None and len(topic.deltas) < _MAX_DELTAS:
-            topic.deltas.append(delta)
+            topic.deltas.append(delta.bounded(self._limits.max_relay_bytes))
 
     async def close(self) -> None:
         """Close every connection; may be called twice."""
@@ -201,7 +214,7 @@ class Watcher:
                 delta = offered if delta is None else delta.then(offered)
         if delta is not None:
             states = [(type_, body) for (type_, _), body in delta.entries.items()]
-            self._broadcast(scope, topic, delta.after, delta.upto, states)
+            self._broadcast(scope, topic, delta.after, delta.upto, states, delta)
             sent = delta.upto
         if topic.latest > sent:
             topic.reading = asyncio.create_task(self._read(scope, topic, sent), name=f"read-delta-{scope}")
@@ -235,8 +248,19 @@ class Watcher:
             # A message is only a hint: what the store does not have is not waited for.
             topic.latest = topic.sent or 0
 
-    def _broadcast(self, scope: str, topic: _Topic, after: int, upto: int, states: Sequence[tuple[str, bytes]]) -> None:
-        """Send encoded states, each with its type, as one frame: to each class what it sees, be it nothing."""
+    def _broadcast(
+        self,
+        scope: str,
+        topic: _Topic,
+        after: int,
+        upto: int,
+        states: Sequence[tuple[str, bytes]],
+        delta: Delta | None = None,
+    ) -> None:
+        """Send encoded states, each with its type, as one frame: to each class what it sees, be it nothing.
+
+        `delta`: the same, where it was in memory, with updates of documents for those who asked for them.
+        """
         topic.sent = upto
         for reader, connections in topic.readers.items():
             cursor = self._cursor(upto, reader)
@@ -244,8 +268,22 @@ class Watcher:
             frames = {False: LiveFrame(body, scope, str(cursor))}
             if any(connection.packed for connection in connections):
                 frames[True] = LiveFrame(pack_frame(body), scope, str(cursor))
+            relayed: dict[bool, LiveFrame] = {}
+            if delta is not None and delta.documents and any(scope in each.relaying for each in connections):
+                seen = delta.seen_by(reader).bounded(self._limits.max_relay_bytes)
+                if seen.documents:
+                    packings = {connection.packed for connection in connections if scope in connection.relaying}
+                    relayed = {packed: self._relay(reader, packed, seen) for packed in packings}
             for connection in connections:
-                connection.put(scope, frames[connection.packed])
+                chosen = relayed if relayed and scope in connection.relaying else frames
+                connection.put(scope, chosen[connection.packed])
+
+    def _relay(self, reader: ReaderClass, packed: bool, delta: Delta) -> LiveFrame:
+        """A frame with updates of documents, of what `reader` sees."""
+        after, upto = self._cursor(delta.after, reader), self._cursor(delta.upto, reader)
+        body = encode_delta(delta.scope, after, upto, delta.entries.values(), delta.documents)
+        remake = partial(self._relay, reader, packed)
+        return LiveFrame(pack_frame(body) if packed else body, delta.scope, str(upto), delta, remake)
 
     def _drop(self, scope: str, topic: _Topic) -> None:
         if topic.reading is not None:

@@ -103,9 +103,9 @@ async def test_no_delta_overtakes_the_answer_that_says_what_it_follows(
     subscribe = api.server.watcher.subscribe
 
     async def commit_meanwhile(
-        connection: Connection, scopes: dict[str, str | None], reader: ReaderClass = SEES_ALL
+        connection: Connection, scopes: dict[str, str | None], reader: ReaderClass = SEES_ALL, **asked: bool
     ) -> Any:
-        standings = await subscribe(connection, scopes, reader)
+        standings = await subscribe(connection, scopes, reader, **asked)
         await api.server.pusher.push("r1", 1, [create(2, "b")])
         for _ in range(100):  # every chance for the sender
             await asyncio.sleep(0)
