@@ -29,6 +29,9 @@ which is too much for a keystroke, see docs/decisions/0011."""
 _SHARE: Final = 64
 """A larger one makes it when this part of it is new, and at once after anything but typing."""
 
+_MOST_KEPT: Final = 2_000
+"""So many updates are kept beside a document since it was opened. It is squashed long before."""
+
 Answer = Sequence[Any]
 
 
@@ -76,11 +79,14 @@ class Progress:
 
 
 class OpenDocument:
-    """A document that is held open. It can always be opened again, as it was after the last call.
+    """A document that is held open. It can always be opened again, as it was after the last call: from the snapshot
+    that the store has and every update since, as everybody will open it. Not from a newer encoding, though there may be
+    one: in that, what was deleted is gone, and much is let in beside it that would not load after the updates
+    themselves.
 
     `seq_of`: where in the log an update is that waited when it came. `dropped`: by seq, why an update that had waited
     was let go of, since the document was opened. `unprovable`: what it has taken before fails its round trip. `size`:
-    in bytes, as it would be stored.
+    in bytes, as it would be stored. `outworn`: it holds so much that it is cheaper to read what the store has by now.
     """
 
     def __init__(self, request: Request, limits: WorkerLimits, progress: Progress) -> None:
@@ -97,13 +103,22 @@ class OpenDocument:
             self.since, self.seq, self._snapshot, log = stored
             self._updates = [update for _, update in log]
             self.seq_of = {update: seq for seq, update in log}
+        self._loaded = len(self._updates)
+        self._proved = 0
+        self._encoded_bytes = len(self._snapshot)
         self.size = len(self._snapshot) + sum(map(len, self._updates))
         self.document = self._opened()
         self.settle()
 
+    @property
+    def outworn(self) -> bool:
+        """See above."""
+        return len(self._updates) - self._loaded > _MOST_KEPT
+
     def reopen(self) -> None:
         """After a failure: as it was after the last call."""
         self.document = self._opened()
+        self.document.unproven_bytes = sum(map(len, self._updates[self._proved :]))
 
     def replay(self, update: bytes) -> None:
         """Take an update that was found fine before."""
@@ -119,12 +134,11 @@ class OpenDocument:
         encoded = self.document.round_trip() if self._is_due(size) else None
         size = size if encoded is None else len(encoded)
         limit = self._limits.document_bytes
-        if size > limit and size > len(self._snapshot):
+        if size > limit and size > self._encoded_bytes:
             return f"the document would have {size:,} bytes; no more than {limit:,} are kept"
-        if encoded is None:
-            self._grow(further)
-        else:
-            self._proved(encoded, self.document.waiting)
+        self._grow(further)
+        if encoded is not None:
+            self._prove(encoded)
         return None
 
     def stands(self) -> bool:
@@ -133,7 +147,7 @@ class OpenDocument:
         if self.unprovable or self.document.unproven_bytes == 0:
             return True
         try:
-            self._proved(self.document.round_trip(), self.document.waiting)
+            self._prove(self.document.round_trip())
         except MergeFailed:
             # All of it was acknowledged: it is kept as the updates that it is, and is not proved by each call anew.
             self.unprovable = True
@@ -158,8 +172,8 @@ class OpenDocument:
 
     def squash(self) -> Answer:
         """The snapshot, the seqs of those that wait beside it, and those that were let go of, each with the reason."""
-        snapshot, waiting = self.document.snapshot()
-        self._proved(snapshot, waiting)
+        snapshot, _ = self.document.snapshot()
+        self._prove(snapshot)
         self.unprovable = False
         self.settle()
         return snapshot, sorted(self.seq_of.values()), sorted(self.dropped.items())
@@ -172,10 +186,9 @@ class OpenDocument:
         new = document.doubtful or size <= _SMALL_BYTES or document.unproven_bytes * _SHARE > size
         return new and not self.unprovable
 
-    def _proved(self, snapshot: bytes, waiting: Sequence[bytes]) -> None:
-        self._snapshot, self._updates = snapshot, []
-        self.size = len(snapshot)
-        self._grow(waiting)
+    def _prove(self, encoded: bytes) -> None:
+        self._proved = len(self._updates)
+        self._encoded_bytes = self.size = len(encoded)
 
     def _grow(self, further: Sequence[bytes]) -> None:
         self._updates += further

@@ -170,7 +170,11 @@ class _Shop:
         return (update_towards(document, wanted),)
 
     def _make_room(self) -> None:
-        """Close what was not asked for longest; what was asked for just now stays, whatever its size."""
+        """Close what was not asked for longest; what was asked for just now stays, whatever its size, unless it is
+        outworn."""
+        last = next(reversed(self._open))
+        if self._open[last].outworn:
+            del self._open[last]
         while len(self._open) > 1 and sum(one.size for one in self._open.values()) > self._limits.warm_bytes:
             self._open.popitem(last=False)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from conflict_rules.documents.document import Document, MergeFailed
+from conflict_rules.documents.yjs_update import MalformedUpdate
 from syncd.documents.frames import NOWHERE, Step
 from syncd.documents.limits import WorkerLimits
 from syncd.documents.opened import OpenDocument, Progress, Request
@@ -155,6 +156,29 @@ def test_what_is_opened_again_is_what_was_acknowledged_proved_or_not() -> None:
     document.reopen()
     assert document.document.view() == "x" * 100_000 + "acknowledged"
     assert (document.seq, document.document.doubtful) == (2, False)
+
+
+def test_what_is_opened_again_takes_no_more_than_what_is_stored_would() -> None:
+    """Encoded, a letter that was deleted is no letter any more, and nobody can tell that nothing may hang on it. What
+    were taken so would not load after the updates, which are all that is stored."""
+    deleted = b"\x00\x01\x01\x01\x00\x01"
+    inside_of_the_letter = b"\x01\x01\x02\x00\x04\x00\x01\x00" + text("x") + b"\x00"
+    document = opened()
+    takes(document, typed(1, "a"))
+    takes(document, deleted)
+    encoded = document.document.round_trip()
+    Document.load("text", "notes", encoded).offer(inside_of_the_letter)
+    document.reopen()
+    with pytest.raises(MalformedUpdate, match="into what is no text, map or array"):
+        document.document.offer(inside_of_the_letter)
+
+
+def test_what_has_taken_very_much_since_it_was_opened_is_opened_anew() -> None:
+    document = opened()
+    for place in range(21):
+        assert not document.outworn
+        takes(document, *(typed(1, "x", at=100 * place + one) for one in range(100)))
+    assert document.outworn
 
 
 def test_how_large_it_is_is_found_out_by_encoding_it_only_near_the_limit(trips: list[int]) -> None:
