@@ -27,10 +27,12 @@ class Sizes:
     None for all; `mutant_histories`: how many of those histories each has to get through. `trace_shuffles`: in how many
     orders of either kind the updates of each recorded text arrive (a second each). `random_documents`: how many of the
     984 random documents pycrdt makes of their updates. `hostile_updates`: how many are given to the workers that read
-    documents. `document_histories`: how many three devices play with documents, with and without refusals (0.5 s each).
+    documents. `document_histories`: how many two to eight replicas play with documents (0.4 s each).
+    `looped_documents`: how many three devices play whose sync loops run by themselves, with and without refusals.
     `served_transactions`: how much of each recorded text devices type over a real server (a second per 2,500), None for
     all; `served_updates`: how much of it they send as single updates (5 ms each, 30 where thousands wait for others),
     `served_shuffles`: in how many orders of either kind; `served_kills`: how often the server is killed meanwhile.
+    `yjs_documents`: how many of each kind yjs under Node and devices write, in each of the ways they meet (1 s each).
     """
 
     name: str
@@ -49,11 +51,13 @@ class Sizes:
     trace_shuffles: int = 1
     random_documents: int = 100
     hostile_updates: int = 20_000
-    document_histories: int = 8
+    document_histories: int = 30
+    looped_documents: int = 2
     served_transactions: int | None = 2_500
     served_updates: int | None = 150
     served_shuffles: int = 1
     served_kills: int = 1
+    yjs_documents: int = 1
 
 
 QUICK: Final = Sizes("quick", property_examples=200)
@@ -70,11 +74,13 @@ FULL: Final = Sizes(
     trace_shuffles=20,
     random_documents=984,
     hostile_updates=1_000_000,
-    document_histories=500,
+    document_histories=2_000,
+    looped_documents=200,
     served_transactions=None,
     served_updates=3_000,
     served_shuffles=20,
     served_kills=5,
+    yjs_documents=100,
 )
 
 _PROFILES = {sizes.name: sizes for sizes in (QUICK, FULL)}

@@ -35,13 +35,15 @@ async def server_file(folder: Path) -> Path:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell how concurrent the histories were, over all workers."""
-    totals: Counter[str] = Counter()
+    totals: dict[str, Counter[str]] = {"replica_histories": Counter(), "document_histories": Counter()}
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
         for name, value in report.user_properties:
-            if name == "replica_histories":
-                totals.update(value)
-    if totals["changes"]:
-        share = totals["concurrent"] / totals["changes"]
-        terminalreporter.write_line(
-            f"replica histories: {totals['histories']}, {totals['changes']} changes, {share:.0%} truly concurrent"
-        )
+            if name in totals:
+                totals[name].update(value)
+    for name, total in totals.items():
+        if total["changes"]:
+            share = total["concurrent"] / total["changes"]
+            terminalreporter.write_line(
+                f"{name.replace('_', ' ')}: {total['histories']}, {total['changes']} changes, "
+                f"{share:.0%} truly concurrent"
+            )

@@ -6,13 +6,14 @@ A field is a dict: `value`, `version` and `stamp` (its mark), `by` (replica and 
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
 
 from tests.reference.stamps import above, earlier, greater, owned, owner
 
-__all__ = ["ASK", "Answer", "Offer", "key", "offer", "same", "seen"]
+__all__ = ["ASK", "MOST_UPDATE_BYTES", "Answer", "Offer", "key", "offer", "readable", "same", "seen"]
 
 Answer = tuple[Any, ...]
 Field = dict[str, Any]
@@ -21,6 +22,8 @@ Offer = dict[str, Any]
 
 MOST = 2**53 - 1
 MOST_ELEMENTS = 1000
+MOST_UPDATE_BYTES = 3_000
+"""Of a document, as the server of these histories is set up."""
 NOBODY = "_"
 ASK = object()
 """What an author's own function returns to let a person choose."""
@@ -161,6 +164,26 @@ def set_of(held: Field | None, value: object, change: Offer, version: int) -> An
     return "takes", {**field, "dots": dots}
 
 
+def crdt(held: Field | None, value: object, change: Offer, version: int) -> Answer:
+    """The field says how far its document is; what an update makes of the content is told elsewhere."""
+    if not readable(value):
+        return "refused", "invalid_document_update"
+    if held is None:  # a life of it begins
+        return "takes", fresh({"document": {"since": version, "seq": 1}}, change, version)
+    at = held["value"]["document"]
+    further = {"document": {"since": at["since"], "seq": at["seq"] + 1}}
+    return "takes", together(held, further, change, version)  # neither base nor stamp matter
+
+
+def readable(value: object) -> bool:
+    """Law 12: whether it is an update at all is known before anything else of the change is looked at."""
+    update = value.get("update") if isinstance(value, dict) and set(value) == {"update"} else None
+    try:
+        return len(base64.b64decode(update or "-", validate=True)) <= MOST_UPDATE_BYTES
+    except (TypeError, ValueError):
+        return False
+
+
 def own(function: Callable[[Any, Any, Any], Any]) -> Callable[[Field | None, object, Offer, int], Answer]:
     def rule(held: Field | None, value: object, change: Offer, version: int) -> Answer:
         if held is None or has_seen(held, change):  # law 2
@@ -190,6 +213,7 @@ RULES: dict[str, Callable[[Field | None, object, Offer, int], Answer]] = {
     "max": maximum,
     "min": minimum,
     "set": set_of,
+    "crdt": crdt,
 }
 
 

@@ -6,6 +6,7 @@ plays the same history again. `told` hears of every push that reached the server
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,11 @@ from typing import Any
 
 from client_sdk.errors import Unreachable
 from client_sdk.messages import (
+    DocumentAnswer,
     Limits,
     PullReply,
     PushReply,
+    decode_documents_reply,
     decode_pull_reply,
     decode_push_reply,
     encode_push,
@@ -24,8 +27,11 @@ from client_sdk.messages import (
 )
 from conflict_rules.values import JsonValue
 from syncd.api.codec import decode_json, encode_json
-from syncd.api.messages import PullRequest, PushRequest, read_message
+from syncd.api.messages import DocumentItem, DocumentsRequest, PullRequest, PushRequest, read_message
 from syncd.api.sync import encode_pages
+from syncd.engine.document_reader import AskedDocument, DocumentReader
+from syncd.errors import SyncdError
+from syncd.store.protocol import DocumentKey
 from tests.support.engine import Engine
 
 __all__ = ["InProcess", "Late", "Network"]
@@ -41,10 +47,12 @@ class Late:
 
 
 class Network:
-    """Between all replicas of a history and its server. `engine` may be exchanged for another life of it."""
+    """Between all replicas of a history and its server. `engine` may be exchanged for another life of it, and `reader`
+    with it, by which documents are brought, if there are any."""
 
     def __init__(self, dice: random.Random, told: Told) -> None:
         self.engine: Engine | None = None
+        self.reader: DocumentReader | None = None
         self.dice = dice
         self.told = told
         self.faulty = True
@@ -81,6 +89,31 @@ class Network:
         if fate == "lose_reply":
             raise Unreachable("the answer was lost")
         return encode_pages(pages, engine.clock(), encode_json({}))
+
+    async def documents(self, body: bytes) -> bytes:
+        """The answer to who asks for documents: perhaps of the first ones only."""
+        if (fate := self.fate()) in ("lose", "hold"):
+            raise Unreachable("the request was lost")
+        self.server()
+        asked = read_message(DocumentsRequest, decode_json(body)).documents
+        answers = [await self.document(item) for item in asked]
+        if fate == "lose_reply":
+            raise Unreachable("the answer was lost")
+        if fate == "twice":
+            answers = answers[: self.dice.randint(1, len(answers))]
+        return encode_json({"documents": answers, "more": len(answers) < len(asked)})
+
+    async def document(self, item: DocumentItem) -> dict[str, JsonValue]:
+        assert self.reader is not None
+        key = DocumentKey(item.type, item.id, item.field)
+        named: dict[str, JsonValue] = dict(key._asdict())
+        state = None if item.state is None else base64.b64decode(item.state)
+        try:
+            part = await self.reader.read(AskedDocument(key, item.since or 0, item.seq, state))
+        except SyncdError as error:
+            return {**named, "code": error.problem_code, "message": error.message}
+        updates: list[JsonValue] = [base64.b64encode(update).decode() for update in part.updates]
+        return {**named, "since": part.since, "seq": part.seq, "updates": updates}
 
     async def serve_push(self, body: bytes) -> bytes:
         engine = self.server()
@@ -131,3 +164,8 @@ class InProcess:
         """See `Transport.pull`."""
         request: dict[str, JsonValue] = {"replica": replica, "scopes": dict(cursors), "digest": digest}
         return decode_pull_reply(parse(await self.network.pull(json.dumps(request).encode()))), 0
+
+    async def documents(self, requests: Sequence[Mapping[str, JsonValue]]) -> list[DocumentAnswer]:
+        """See `Transport.documents`."""
+        answer = await self.network.documents(json.dumps({"documents": list(requests)}).encode())
+        return decode_documents_reply(parse(answer), len(requests))

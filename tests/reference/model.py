@@ -1,7 +1,7 @@
 """The server said a second time, in dictionaries, one change after the other: written from DESIGN.md's laws alone.
 
 It imports nothing of the product (a test reads its imports), so that both must be wrong in the same way for a fault to
-hide. It knows no hooks and no validation of an author's, no stores, no clocks: time is an argument.
+hide. It knows no validation of an author's, no stores, no clocks: time is an argument.
 
 A type is a dict: `rule` (the rule of its fields), `fields` (those that have another one), `deletes`. A rule is a name,
 or an author's function (base, mine, theirs).
@@ -10,10 +10,11 @@ or an author's function (base, mine, theirs).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
-from tests.reference.field_rules import Answer, Offer, offer, on_top, same, seen
+from tests.reference.field_rules import Answer, Offer, offer, on_top, readable, same, seen
 from tests.reference.questions import (
     asked_anew,
     entry_of,
@@ -43,11 +44,17 @@ class Reference:
     """Everything that the server remembers. `content()` is what replicas must agree on.
 
     `met_unseen`: changes that met something they had not seen. `overwrote`: what each took for seen by its base, as
-    field and stamp.
+    field and stamp. `vetoes`: what a hook of the author's says of a change, by replica, that has an effect.
     """
 
-    def __init__(self, types: dict[str, dict[str, Any]], max_drift_ms: int = 60_000) -> None:
+    def __init__(
+        self,
+        types: dict[str, dict[str, Any]],
+        max_drift_ms: int = 60_000,
+        vetoes: Callable[[str, dict[str, Any]], bool] = lambda replica, change: False,
+    ) -> None:
         self.types = types
+        self.vetoes = vetoes
         self.max_drift_ms = max_drift_ms
         self.heads: dict[str, int] = {}
         self.resources: dict[Key, Held] = {}
@@ -135,6 +142,9 @@ class Reference:
             return {"n": n, "outcome": "rejected", "code": "scope_is_for_life"}, {}
         if change["type"] == "conflict" and change["op"] != "settle":  # law 7
             return {"n": n, "outcome": "rejected", "code": "built_in_type"}, {}
+        for name, value in change.get("fields", {}).items():
+            if change["type"] in self.types and self.rule(change, name) == "crdt" and not readable(value):  # law 12
+                return {"n": n, "outcome": "rejected", "code": "invalid_document_update"}, {}
         stamp = effective(change["stamp"], self.stamps.get(replica), now_ms, self.max_drift_ms)  # law 2: once
         self.stamps[replica] = stamp
         head = self.heads.get(scope, 0)
@@ -155,6 +165,8 @@ class Reference:
             outcome = self.dispatch(change, made, held)
         except Refused as refused:
             return {"n": n, "outcome": "rejected", "code": refused.args[0]}, made
+        if outcome["outcome"] in ("applied", "merged") and self.vetoes(replica, change):
+            return {"n": n, "outcome": "rejected", "code": "vetoed"}, made
         return {"n": n, **outcome}, made
 
     def all_seen(self, held: Held, made: Offer) -> bool:
@@ -274,8 +286,7 @@ class Reference:
         return outcome | ({"lost": lost} if lost else {})
 
     def offer(self, change: dict[str, Any], made: Offer, held: Held, name: str, version: int) -> Answer:
-        declared = self.types[change["type"]]
-        rule = declared.get("fields", {}).get(name, declared["rule"])
+        rule = self.rule(change, name)
         made["was"] = made["wases"].get(name)
         value, field = change["fields"][name], held["fields"].get(name)
         if name in held["disputes"] and same(field["value"], value) and seen(field["version"], field["stamp"], made):
@@ -283,6 +294,10 @@ class Reference:
         if field is not None and field["version"] <= made["base"]:  # for whoever knows what the person was shown
             self.overwrote.setdefault((made["replica"], made["n"]), []).append((name, field["stamp"]))
         return offer(rule, field, value, made, version)
+
+    def rule(self, change: dict[str, Any], name: str) -> Any:
+        declared = self.types[change["type"]]
+        return declared.get("fields", {}).get(name, declared["rule"])
 
     def write(self, change: dict[str, Any], made: Offer, held: Held, news: dict[str, str], group: list[int]) -> int:
         """Put the resource at the next version of its scope, and tell the questions about it; returns that version."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MODEL = ("stamps.py", "field_rules.py", "questions.py", "model.py")
+MODEL = ("stamps.py", "field_rules.py", "questions.py", "model.py", "written.py")
 PRODUCT = {"conflict_rules", "client_sdk", "syncd"}
 
 

@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 from syncd.app import App, Resource, rules
 
-__all__ = ["ASKING", "FIELDS", "RULES", "SCOPES", "app_of", "rule_of"]
+__all__ = ["ASKING", "DOCUMENTS", "FIELDS", "RULES", "SCOPES", "WRITTEN", "app_of", "rule_of"]
+
+DOCUMENTS: dict[str, Any] = {"body": str, "items": list[Any], "board": dict[str, Any]}
+"""Fields that are documents, and what each is read as: a text, a list, a map."""
 
 
 def by_difference(base: Any, mine: Any, theirs: Any) -> Any:
@@ -44,6 +47,12 @@ RULES: dict[str, dict[str, Any]] = {
     "plan": {"rule": "merge", "deletes": "update_wins"},
     "roster": {"rule": "manual", "deletes": "update_wins"},
     "cart": {"rule": "set", "deletes": "update_wins"},
+    "page": {"rule": "merge", "fields": {**dict.fromkeys(DOCUMENTS, "crdt"), "likes": "counter"}},
+    "wall": {
+        "rule": "merge",
+        "fields": {**dict.fromkeys(DOCUMENTS, "crdt"), "likes": "counter"},
+        "deletes": "update_wins",
+    },
 }
 """By type, in the model's words."""
 
@@ -51,6 +60,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     name: (*declared["fields"], "text") if "fields" in declared else ("x", "y") for name, declared in RULES.items()
 }
 
+
+WRITTEN = ("page", "wall")
+"""Types with documents."""
 
 ASKING = {"game", "match", "roster"}
 """Types with a field whose values become a question."""
@@ -72,7 +84,8 @@ def app_of(names: list[str]) -> App:
         defaults: dict[str, Any] = {}
         for field in FIELDS[name]:
             rule = declared.get("fields", {}).get(field)
-            annotations[field] = Any if rule is None else Annotated[Any, getattr(rules, rule)]
+            read_as = DOCUMENTS[field] if rule == "crdt" else Any
+            annotations[field] = Any if rule is None else Annotated[read_as, getattr(rules, rule)]
             defaults[field] = None
         model = type(name.title(), (Resource,), {"__annotations__": annotations, "__module__": __name__, **defaults})
         rule = declared["rule"]
