@@ -1,0 +1,1 @@
+"""The npm package `yjs` under a real Node, as the other side of documents."""
