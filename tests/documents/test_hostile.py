@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
@@ -31,6 +32,7 @@ A_CALL: Final = 100
 A_DOCUMENT: Final = 400
 A_DATABASE: Final = 40
 """So many documents are attacked in one database, before another one is begun: they take a megabyte each."""
+AT_ONCE: Final = 4
 MAX_STALL_S: Final = 0.25
 MAX_GROWTH_BYTES: Final = 100 << 20
 MAX_WORKER_BYTES: Final = 200 << 20
@@ -158,9 +160,14 @@ async def test_hostile_updates_by_the_thousand(pool: DocumentPool, tmp_path: Pat
             stop, waits = asyncio.Event(), list[float]()
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(write_on(engine, stop, waits))
-                for seed in seeds[first : first + A_DATABASE]:
-                    found += await attack(engine, documents, seed, A_DOCUMENT)
-                    memory.look()
+                left = iter(seeds[first : first + A_DATABASE])
+
+                async def attack_one_after_another(engine: Engine = engine, left: Iterator[int] = left) -> None:
+                    for seed in left:
+                        found.update(await attack(engine, documents, seed, A_DOCUMENT))
+                        memory.look()
+
+                await asyncio.gather(*(attack_one_after_another() for _ in range(AT_ONCE)))
                 stop.set()
             typed = writing.result()
             honest_one = Shelved(pool, f"honest-{first}", field=FIELD)
@@ -181,6 +188,7 @@ async def test_hostile_updates_by_the_thousand(pool: DocumentPool, tmp_path: Pat
     print(f"grew by {memory.growth_bytes >> 20} MiB, the largest worker {memory.worker_bytes >> 20} MiB")
     new = "\n ".join(documents.crashers)
     assert not documents.crashers, f"contained, and new: put these into fixtures/crdt/crashers.json\n {new}"
+    assert pool.ended == 0
     assert found.total() == len(seeds) * A_DOCUMENT
     assert min(found["invalid_document_update"], found["fine"]) > found.total() // 50
     assert os.getpid() == pid

@@ -85,28 +85,23 @@ class Recorded:
     async def check(
         self, key: DocumentKey, kind: DocumentKind, since: int, seq: int, load: Load, updates: Sequence[bytes]
     ) -> Sequence[Verdict]:
-        ended = self._pool.ended
         verdicts = await self._pool.check(key, kind, since, seq, load, updates)
         self.verdicts.setdefault(key, {}).update(zip(updates, verdicts, strict=True))
         taken = self._taken.setdefault(key, [])
         del taken[seq:]
-        broke = False
         for update, verdict in zip(updates, verdicts, strict=True):
             if verdict.code is None:
                 taken.append(update)
-            elif verdict.message.endswith(_BROKE) or any(said in verdict.message for said in _BROKE):
-                broke = True
-                self._found(key, kind, verdict.message, [*taken, update])
-        if self._pool.ended > ended and not broke:
-            self._found(key, kind, "ended a worker, and was not found", [*taken[:seq], *updates])
+            elif any(said in verdict.message for said in _BROKE):
+                line = {
+                    "name": key.id,
+                    "alone": f"in the {kind} {key.field}: {verdict.message}",
+                    "updates": [one.hex() for one in (*taken, update)],
+                }
+                self.crashers.append(json.dumps(line))
         return verdicts
 
     def forget(self, key: DocumentKey) -> None:
         """It is written to no more."""
         self._taken.pop(key, None)
         self.verdicts.pop(key, None)
-
-    def _found(self, key: DocumentKey, kind: DocumentKind, what: str, updates: Sequence[bytes]) -> None:
-        alone = f"in the {kind} {key.field}: {what}"
-        line = {"name": key.id, "alone": alone, "updates": [update.hex() for update in updates]}
-        self.crashers.append(json.dumps(line))
