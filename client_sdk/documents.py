@@ -19,6 +19,7 @@ from client_sdk.document_rows import DocumentKey
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
 from client_sdk.errors import Closed, NotHere, Unfit
+from client_sdk.grouped_documents import draft_edits
 from client_sdk.handles import ChangeHandle
 from client_sdk.observers import changed_pairs
 from client_sdk.outbox import Entry
@@ -64,7 +65,7 @@ async def open_document(
         raise Unfit(f"the field {field!r} of {resource_type.name} is no document: its rule is not crdt")
     key = DocumentKey(resource_type.name, resource_id, field)
     async with replica.reading():
-        _, _, shown = await replica.look((key.type, key.id))
+        _, _, shown = await replica.look((key.type, key.id), group())
         _living(shown, key)
         opened = await replica.documents.open(key)
     return Document(replica, key, opened, to_handle, group)
@@ -155,7 +156,7 @@ class Document:
 
     async def undo(self) -> ChangeHandle | None:
         """Undo the last `edit` made through this client since the document was opened, leaving alone what others did;
-        None if there is none. That is a change like any other."""
+        None if there is none. That is a change like any other. Inside of a group, it undoes what was edited there."""
         return await self._make_one(lambda opened: opened.undo())
 
     async def redo(self) -> ChangeHandle | None:
@@ -186,9 +187,10 @@ class Document:
     def on_change(self, callback: Callable[[DocumentChange], object]) -> Callable[[], None]:
         """Call it whenever the document shows differently, edited here or elsewhere; returns what ends that.
 
-        It runs in the event loop, once the file has the change, and cannot wait.
+        It runs in the event loop, once the file has the change, and cannot wait. Of what is edited inside of a group it
+        is told when the group is done.
         """
-        return self._here().observe(callback)
+        return self._shared().observe(callback)
 
     def _part(self, kind: str) -> Any:
         opened = self._here()
@@ -197,6 +199,11 @@ class Document:
         return opened.content
 
     def _here(self) -> OpenDocument:
+        shared, group = self._shared(), self._group()
+        inside = None if group is None or group.done else group.documents.get(self._key)
+        return inside or shared
+
+    def _shared(self) -> OpenDocument:
         if self._opened is None or self._replica.closed:
             raise Closed
         return self._opened
@@ -209,12 +216,14 @@ class Document:
         return next(iter(await self._make(edit)), None)
 
     async def _make(self, act: _Act, *, foreign: bool = False) -> list[ChangeHandle]:
-        if self._group() is not None:
-            raise Unfit("an edit of a document is a change for itself: make it outside of the group")
         made: list[Draft] = []
+        group = self._group()
 
         async def commit() -> None:
             opened = self._here()
+            if group is not None:
+                made.extend(await draft_edits(self._replica, group, self._key, act))
+                return
             await self._replica.documents.refresh(self._key)
             try:
                 made.extend(await self._commit(opened, act, foreign))

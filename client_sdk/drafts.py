@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from client_sdk.document_rows import DocumentKey
 from client_sdk.outbox import Entry
 from conflict_rules import Change, Op, Stamp
 from conflict_rules.values import JsonValue
+
+if TYPE_CHECKING:
+    from client_sdk.open_document import OpenDocument
 
 __all__ = ["Draft", "GroupDraft"]
 
@@ -47,10 +52,13 @@ class Draft:
 
 @dataclass(slots=True)
 class GroupDraft:
-    """Drafts that become changes together, or not at all. What was drafted shows inside the group."""
+    """Drafts that become changes together, or not at all. What was drafted shows inside the group. `documents`: those
+    that were edited in it, as they are there.
+    """
 
     name: str
     drafts: list[Draft] = field(default_factory=list)
+    documents: dict[DocumentKey, OpenDocument] = field(default_factory=dict)
     done: bool = False
 
     def open_drafts(self) -> list[Draft]:

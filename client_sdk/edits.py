@@ -183,6 +183,7 @@ class Edits:
                     f"({limits.max_changes}); nothing of it was done, divide it"
                 )
             if group.drafts:
+                self._replica.documents.mine(group.documents)
                 await self._queue(group.drafts, group.name if len(group.drafts) > 1 else None)
             group.done = True
 

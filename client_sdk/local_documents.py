@@ -67,6 +67,8 @@ class LocalDocuments:
         self.only_edits = self._own.only_edits
         self.spliced = self._shown.spliced
         self.open = self._shown.open
+        self.apart = self._shown.apart
+        self.mine = self._shown.mine
         self.close = self._shown.close
         self.refresh = self._shown.refresh
 

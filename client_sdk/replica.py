@@ -18,6 +18,7 @@ from typing import Final
 from client_sdk.device_clock import DeviceClock
 from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
+from client_sdk.grouped_documents import overlaid
 from client_sdk.lifting import lifted
 from client_sdk.local_documents import LocalDocuments
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
@@ -217,7 +218,7 @@ class Replica:
             over = _confirmed(await self.store.resource(*about)) if about is not None and around else None
             return show_conflict(confirmed, pending, self.rule(about[0] if about else ""), over, around)
         shown = show(self.rule(key[0]), confirmed, pending) if pending else confirmed
-        return await self.documents.spliced(shown, confirmed)
+        return overlaid(await self.documents.spliced(shown, confirmed), group)
 
     def rule(self, type_name: str) -> Rule:
         """The rule of a type."""

@@ -58,6 +58,22 @@ class ShownDocuments:
         document.uses += 1
         return document
 
+    async def apart(self, key: DocumentKey) -> OpenDocument:
+        """The document in memory once more, for who asks alone. Raises `DocumentUnreadable`."""
+        from client_sdk.open_document import OpenDocument
+
+        rule = self._held.rule(key.type, key.field)
+        assert rule is not None
+        document = OpenDocument(rule.kind, key.field)
+        await self._follow(key, document)
+        return document
+
+    def mine(self, keys: Iterable[DocumentKey]) -> None:
+        """What is told next of these was edited here."""
+        for key in keys:
+            if key in self._open:
+                self._open[key].mine = True
+
     def close(self, key: DocumentKey) -> None:
         """One user less."""
         document = self._open[key]

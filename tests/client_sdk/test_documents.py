@@ -150,12 +150,6 @@ class TestEditing:
         await phone.collection(Note).restore("n1")
         assert str(await phone.document(Note, "n1", field="body")) == "minutes"
 
-    async def test_an_edit_is_no_part_of_a_group(self, phone: Client) -> None:
-        doc = await a_note(phone)
-        async with phone.group():
-            with pytest.raises(Unfit, match="outside of the group"):
-                await doc.edit(lambda text: text.append("x"))
-
     async def test_a_closed_document_says_so(self, phone: Client) -> None:
         async with await a_note(phone) as doc:
             pass
