@@ -81,11 +81,12 @@ def create(id: str, scope: str = "main", **fields: object) -> Line:
 
 
 @asynccontextmanager
-async def syncd(*arguments: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def syncd(*arguments: object, cwd: Path, stdin: int | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     """`syncd` as a process of its own; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "syncd", *map(str, arguments)),
         cwd=cwd,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from syncd.commands import import_
 from tests.commands.conftest import Done, Run
 from tests.commands.make import create, export_of, note, pull, push, seed, syncd, write_export
-from tests.support.server import running_server
+from tests.support.server import ServerProcess, running_server
 
 COUNTS = ("created", "updated", "deleted", "unchanged", "refused")
 GOAL = {"match_id": "9f", "kind": "goal", "team": "home", "player": "Aarti", "minute": 3}
@@ -184,32 +186,31 @@ class TestIntoAServer:
             assert "--url" in held.last["hint"]
 
     async def test_a_server_that_is_killed_meanwhile_is_waited_for(self, tmp_path: Path) -> None:
-        path = write_export(tmp_path / "in.jsonl", *(note(f"n{i}", i=i) for i in range(2500)))
-        async with running_server(tmp_path / "club.db") as server:
-            async with syncd("import", path, "--url", server.url, cwd=tmp_path) as process:
-                while not (await pull(server, "main", None, 100))["resources"]:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-                await server.kill()
-                await server.start()
-                out, err = await process.communicate()
+        async with running_server(tmp_path / "club.db") as server, half_imported(server, tmp_path) as (process, rest):
+            await server.kill()
+            given = asyncio.create_task(_give(process, rest))
+            assert process.stderr is not None
+            told = await process.stderr.readline()
+            await server.start()
+            await given
+            out, err = await process.communicate()
+            assert b"Waiting for the server" in told, told + err
             assert process.returncode == 0
-            assert b"Waiting for the server" in err
             assert b"2,500 created, 0 updated" in out
             assert await _everything(server) == [f"n{i}" for i in range(2500)]
 
     async def test_after_ctrl_c_the_same_command_brings_the_rest(self, run: Run, tmp_path: Path) -> None:
-        path = write_export(tmp_path / "in.jsonl", *(note(f"n{i}", i=i) for i in range(2500)))
         async with running_server(tmp_path / "club.db") as server:
-            async with syncd("import", path, "--url", server.url, cwd=tmp_path) as process:
-                while not (await pull(server, "main", None, 100))["resources"]:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
+            async with half_imported(server, tmp_path) as (process, rest):
                 process.send_signal(signal.SIGINT)
+                await _give(process, rest)
                 _, err = await process.communicate()
             assert process.returncode == 130
             assert err.decode().strip() == "Interrupted."
-            done = await asyncio.to_thread(run, "import", path, "--url", server.url, "--json")
+            done = await asyncio.to_thread(run, "import", tmp_path / "in.jsonl", "--url", server.url, "--json")
             created, _, _, unchanged, _ = counts(done)
             assert created + unchanged == 2500
+            assert created > 0
             assert unchanged > 0
 
     async def test_a_wrong_token_and_nobody_there_are_sentences(self, run: Run, tmp_path: Path) -> None:
@@ -236,6 +237,28 @@ class TestIntoAServer:
             (state,) = (await pull(server, "main", None))["resources"]
             assert state["fields"] == {"n": 2, "text": "phone's"}
             assert state["origin"][0].startswith("import-")
+
+
+@asynccontextmanager
+async def half_imported(server: ServerProcess, folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, bytes]]:
+    """An import that has brought a part of 2,500 and waits at a pipe for the rest, which comes with it."""
+    lines = write_export(folder / "in.jsonl", *(note(f"n{i}", i=i) for i in range(2500))).read_bytes().splitlines(True)
+    async with syncd("import", "-", "--url", server.url, cwd=folder, stdin=asyncio.subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"".join(lines[:1200]))
+        await process.stdin.drain()
+        while not (await pull(server, "main", None, 100))["resources"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        yield process, b"".join(lines[1200:])
+
+
+async def _give(process: asyncio.subprocess.Process, rest: bytes) -> None:
+    """All that is left, and the end of it. Whoever was interrupted may have stopped to read."""
+    assert process.stdin is not None
+    with suppress(ConnectionError):
+        process.stdin.write(rest)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _everything(server: Any) -> list[str]:
