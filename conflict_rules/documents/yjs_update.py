@@ -40,6 +40,7 @@ __all__ = [
     "Struct",
     "read_state_vector",
     "read_update",
+    "write_number",
     "write_state_vector",
 ]
 
@@ -144,13 +145,14 @@ def read_state_vector(state: bytes) -> dict[int, int]:
 def write_state_vector(clocks: Mapping[int, int]) -> bytes:
     """The bytes of a state vector: the same for equal ones, whereas those of pycrdt come in the order of a hash
     table."""
-    out = bytearray(_var(len(clocks)))
+    out = bytearray(write_number(len(clocks)))
     for client, clock in sorted(clocks.items()):
-        out += _var(client) + _var(clock)
+        out += write_number(client) + write_number(clock)
     return bytes(out)
 
 
-def _var(number: int) -> bytes:
+def write_number(number: int) -> bytes:
+    """An unsigned number as Yjs writes it."""
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)

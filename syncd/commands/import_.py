@@ -7,6 +7,7 @@ whether it has them is known only where they come from, and to merge them once m
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import uuid
@@ -18,6 +19,8 @@ from typing import IO, Final
 
 from conflict_rules import Op, Outcome
 from conflict_rules.crdt import Marker, marker_of
+from conflict_rules.documents.yjs_parts import parts_of
+from conflict_rules.documents.yjs_update import MalformedUpdate
 from conflict_rules.values import Fields, JsonValue, same_value
 from syncd.commands.export_format import BadLine, ResourceLine, read_header, read_line
 from syncd.commands.figures import counted
@@ -31,6 +34,8 @@ _MOST_LINE_BYTES: Final = 16 * 1024 * 1024
 _MOST_CHANGES: Final = 500
 """In one push: a server that others use too is not kept busy for long."""
 _ENVELOPE_BYTES: Final = 1024
+_MOST_UPDATE_BYTES: Final = 128 * 1024
+"""Of one update of a document: a server takes up to twice as much. The snapshot of a large document goes in parts."""
 _MOST_KNOWN: Final = 200_000
 """Resources kept in memory to compare lines with; beyond, the scope that was not looked at for longest is dropped."""
 
@@ -138,7 +143,14 @@ class _Import:
         known = (await self._scope(resource.scope)).get(key)
         changes = [
             (intent, change, len(json.dumps(change, ensure_ascii=False).encode()))
-            for intent in _intents(number, resource, known, whole=self._peer.whole_record(resource.type))
+            for intent in _intents(
+                number,
+                resource,
+                known,
+                whole=self._peer.whole_record(resource.type),
+                # In base64 it is a third longer.
+                most_bytes=max(1, min(_MOST_UPDATE_BYTES, (self._peer.max_bytes - 2 * _ENVELOPE_BYTES) * 3 // 4)),
+            )
             for change in [_encode(intent)]
         ]
         if not changes:
@@ -210,13 +222,13 @@ class _Import:
         self._output.note(f"line {line}: {message}")
 
 
-def _intents(number: int, line: ResourceLine, known: _Known | None, *, whole: bool) -> list[_Intent]:
+def _intents(number: int, line: ResourceLine, known: _Known | None, *, whole: bool, most_bytes: int) -> list[_Intent]:
     """What is to be done for a line, nothing if the server has it so already: a change of the resource that brings the
-    oldest part of each document, and one for each further part.
+    oldest part of each document, and one for each further part. `most_bytes`: of a part.
     """
     here = {} if known is None or known.fields is None else known.fields
     documents = {
-        name: [{"update": update} for update in document.updates]
+        name: [{"update": part} for update in document.updates for part in _parts(update, most_bytes)]
         for name, document in line.documents.items()
         if marker_of(here.get(name)) != Marker(document.since, document.seq)
     }
@@ -249,6 +261,18 @@ def _intent(number: int, line: ResourceLine, known: _Known | None, *, whole: boo
     rest = {name: value for name, value in there.items() if marker_of(value) is None} if whole else {}
     # No more than what differs, so that it stands in the way of nobody who is changing the rest just now.
     return _Intent(number, line, Op.UPDATE, known.version, {**rest, **other}) if other else None
+
+
+def _parts(update: str, most_bytes: int) -> list[str]:
+    """An update in base64 as several, if it is too large for one; what cannot be read is left for the server to
+    refuse."""
+    written = base64.b64decode(update)
+    if len(written) <= most_bytes:
+        return [update]
+    try:
+        return [base64.b64encode(part).decode() for part in parts_of(written, most_bytes)]
+    except MalformedUpdate:
+        return [update]
 
 
 def _encode(intent: _Intent) -> dict[str, JsonValue]:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pycrdt import Doc, Text
 
 from conflict_rules import Kind, Outcome, Stamp, State
 from conflict_rules.crdt import Marker
+from conflict_rules.documents.document import Document
 from conflict_rules.state import Mark, Origin
 from conflict_rules.values import JsonValue
+from syncd.app import App, Resource, rules
 from syncd.commands.import_ import import_file
 from syncd.commands.output import Output
+from syncd.documents.limits import PoolLimits
+from syncd.documents.pool import DocumentPool
+from syncd.engine.document_reader import DocumentReader
+from syncd.engine.history import History
+from syncd.store.protocol import DocumentKey
+from tests.commands.conftest import Run
 from tests.commands.make import Line, note, write_export
+from tests.support.engine import open_engine
+
+app = App("club")
 
 BODY = {"since": 21, "seq": 5, "updates": ["AA==", "AQ==", "Ag=="]}
 BOARD = {"since": 30, "seq": 1, "updates": ["Aw=="]}
+
+
+@app.resource(scope="main", rule=rules.merge)
+class Report(Resource):
+    body: Annotated[str, rules.crdt] = ""
 
 
 class Peer:
@@ -129,3 +148,61 @@ async def test_of_a_line_with_a_part_that_is_too_large_nothing_is_sent(take: Any
     large = {"since": 1, "seq": 2, "updates": ["AA==", "A" * 4000]}
     code, [refused, _] = await take(peer, document(note("x", title="Derby"), body=large))
     assert (code, refused["code"], peer.pushes) == (1, "too_large", [])
+
+
+async def test_a_snapshot_that_is_too_large_for_one_change_goes_in_parts(take: Any) -> None:
+    written = "Asha scores, " * 20_000
+    doc: Doc[Any] = Doc({"body": Text(written)})
+    peer = Peer(max_bytes=100_000)
+    large = {"since": 1, "seq": 7, "updates": [base64.b64encode(doc.get_update()).decode()]}
+    code, [facts] = await take(peer, document(note("x", title="Derby"), body=large))
+    assert (code, facts["created"], facts["refused"]) == (0, 1, 0)
+    assert [op for op, *_ in peer.told] == ["create"] + ["update"] * (len(peer.told) - 1)
+    assert all(len(json.dumps(push)) < 100_000 for push in peer.pushes)
+    copy = Document("text", "body")
+    for _, _, _, fields in peer.told:
+        part = fields["body"]
+        assert isinstance(part, dict)
+        assert not copy.offer(base64.b64decode(str(part["update"]))).waits
+    assert copy.view() == written
+
+
+def test_an_export_with_a_large_document_is_imported_into_another_database(run: Run) -> None:
+    """What an app may hold, an export may be moved with: whatever a server takes of one update."""
+    written = "".join(f"{number}: Asha scores. " for number in range(50_000))
+
+    async def plant() -> None:
+        pool = DocumentPool()
+        try:
+            async with open_engine(Path("old.db"), app=app, documents=pool) as engine:
+                doc: Doc[Any] = Doc({"body": Text()})
+                device = engine.replica("a")
+                await device.create("x", _type="report")
+                for start in range(0, len(written), 150_000):
+                    before = doc.get_state()
+                    doc["body"].insert(start, written[start : start + 150_000])
+                    update = base64.b64encode(doc.get_update(before)).decode()
+                    outcome = await device.update("x", 0, _type="report", body={"update": update})
+                    assert outcome["outcome"] in ("applied", "merged")
+                await engine.pusher.close()
+                async with engine.store.snapshot() as snapshot:
+                    stored = await snapshot.document(DocumentKey("report", "x", "body"))
+                assert stored is not None
+                assert len(stored.snapshot) > PoolLimits().update_bytes, "in one piece no server would take it"
+        finally:
+            await pool.close()
+
+    async def read() -> object:
+        pool = DocumentPool()
+        try:
+            async with open_engine(Path("new.db"), app=app, documents=pool) as engine:
+                reader = DocumentReader(app, engine.store, pool, History(engine.store, app))
+                return (await reader.view(DocumentKey("report", "x", "body")))[1]
+        finally:
+            await pool.close()
+
+    asyncio.run(plant())
+    assert run("export", "--database", "old.db", "--output", "club.jsonl").code == 0
+    done = run("import", "club.jsonl", "--database", "new.db", "--app", f"{__name__}:app")
+    assert done.code == 0, done
+    assert asyncio.run(read()) == written
