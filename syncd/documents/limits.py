@@ -11,13 +11,15 @@ __all__ = ["PoolLimits", "WorkerLimits"]
 class WorkerLimits:
     """What the worker itself keeps to.
 
-    `memory_bytes`: of the process's address space. `warm_bytes`: of the encodings of the documents it keeps open; open
-    they take many times that. `document_bytes`: how large a document may become, encoded. `turn_s`: after how long it
+    `memory_bytes`: of the process's address space. `warm_bytes`: of the snapshots and updates of the documents it keeps
+    open; open they take many times that. `warm_documents`: how many they are, for even a small one takes some 100 kB.
+    `document_bytes`: how large a document may become, encoded. `turn_s`: after how long it
     answers with what it has, so that others get their turn.
     """
 
     memory_bytes: int = 1 << 30
     warm_bytes: int = 8 << 20
+    warm_documents: int = 256
     document_bytes: int = 8 << 20
     turn_s: float = 0.1
 

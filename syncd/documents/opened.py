@@ -86,7 +86,7 @@ class OpenDocument:
 
     `seq_of`: where in the log an update is that waited when it came. `dropped`: by seq, why an update that had waited
     was let go of, since the document was opened. `unprovable`: what it has taken before fails its round trip. `size`:
-    in bytes, as it would be stored. `outworn`: it holds so much that it is cheaper to read what the store has by now.
+    in bytes, as it would be stored. `kept_bytes`: of what it is opened from. `outworn`: it holds so much that it is cheaper to read what the store has by now.
     """
 
     def __init__(self, request: Request, limits: WorkerLimits, progress: Progress) -> None:
@@ -106,7 +106,7 @@ class OpenDocument:
         self._loaded = len(self._updates)
         self._proved = 0
         self._encoded_bytes = len(self._snapshot)
-        self.size = len(self._snapshot) + sum(map(len, self._updates))
+        self.size = self.kept_bytes = len(self._snapshot) + sum(map(len, self._updates))
         self.document = self._opened()
         self.settle()
 
@@ -192,7 +192,9 @@ class OpenDocument:
 
     def _grow(self, further: Sequence[bytes]) -> None:
         self._updates += further
-        self.size += sum(map(len, further))
+        more_bytes = sum(map(len, further))
+        self.size += more_bytes
+        self.kept_bytes += more_bytes
 
     def _opened(self) -> Document:
         self._progress.within, index = "load", self._progress.index

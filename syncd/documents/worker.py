@@ -175,7 +175,10 @@ class _Shop:
         last = next(reversed(self._open))
         if self._open[last].outworn:
             del self._open[last]
-        while len(self._open) > 1 and sum(one.size for one in self._open.values()) > self._limits.warm_bytes:
+        while len(self._open) > 1 and (
+            len(self._open) > self._limits.warm_documents
+            or sum(one.kept_bytes for one in self._open.values()) > self._limits.warm_bytes
+        ):
             self._open.popitem(last=False)
 
 

@@ -237,6 +237,19 @@ async def test_documents_that_do_not_fit_are_closed_and_loaded_when_they_are_ask
         await pool.close()
 
 
+async def test_no_more_documents_are_kept_open_than_may_be() -> None:
+    pool = DocumentPool(worker_limits=WorkerLimits(warm_documents=3))
+    try:
+        notes = [Shelved(pool, f"n{index}") for index in range(5)]
+        for note in notes:
+            await note.push(typed(1, "x"))
+        for note in reversed(notes):
+            assert await note.view() == "x"
+        assert [note.loads for note in notes] == [1, 1, 0, 0, 0]
+    finally:
+        await pool.close()
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_many_documents_at_once_are_each_read_in_order(workers: int) -> None:
     pool = DocumentPool(workers=workers)
