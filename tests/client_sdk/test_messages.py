@@ -37,7 +37,8 @@ PULL = {
     "limits": {},
     "scopes": {"main": {"resources": [STATE], "cursor": "c", "settled": 1, "more": False}},
 }
-DELTA = {"type": "delta", "scope": "main", "after": "a", "upto": "b", "entries": [STATE]}
+RELAYED = {"type": "note", "id": "x", "field": "text", "since": 3, "after": 1, "seq": 2, "updates": ["AAA="]}
+DELTA = {"type": "delta", "scope": "main", "after": "a", "upto": "b", "entries": [STATE], "documents": [RELAYED]}
 SUBSCRIBED = {"type": "subscribed", "scopes": {"main": {"cursor": "c"}, "other": {"pull": True}}}
 
 
@@ -49,7 +50,8 @@ def test_good_answers_are_read() -> None:
     assert pull.limits == Limits()
     (held, body), *_ = pull.pages["main"].states
     assert (held.version, json.loads(body)) == (3, STATE)
-    assert decode_delta(DELTA).upto == "b"
+    delta = decode_delta(DELTA)
+    assert (delta.upto, delta.documents[0].seq, delta.documents[0].updates) == ("b", 2, [b"\0\0"])
     assert decode_standings(SUBSCRIBED) == {"main": "c", "other": None}
 
 
