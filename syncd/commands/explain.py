@@ -14,7 +14,7 @@ from conflict_rules.values import valid_id, valid_type
 from conflict_rules.wire import decode_state
 from syncd.app import App
 from syncd.commands.database import current_database
-from syncd.commands.figures import counted, printable, time_text, value_text
+from syncd.commands.figures import counted, printable, size_text, time_text, value_text
 from syncd.commands.output import Output
 from syncd.commands.remote import ask
 from syncd.engine.explain import Explainer
@@ -102,12 +102,20 @@ def _field(field: Mapping[str, Any]) -> list[Text]:
     for each in candidates[:_SHOWN]:
         by = f" by {each['by']['who']}" if "by" in each else ""
         text = Text(f"  {each['fate']}{by}: ", "yellow" if each["fate"] in ("lost", "rejected", "asked") else "dim")
-        text.append(f"{value_text(each['value'])} of {each['who']}, {_when(each)}: {_sentence(each['because'])}")
+        text.append(f"{_offered(field, each)} of {each['who']}, {_when(each)}: {_sentence(each['because'])}")
         lines.append(text)
     left = len(candidates) - _SHOWN + field["older"] if len(candidates) > _SHOWN else field["older"]
     if left:
         lines.append(Text(f"  and {counted(left, 'earlier change')}", "dim"))
     return lines
+
+
+def _offered(field: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
+    value = candidate["value"]
+    if field.get("rule") == "crdt" and isinstance(value, dict) and isinstance(value.get("update"), str):
+        letters = value["update"].rstrip("=")
+        return f"an edit of {size_text(len(letters) * 3 // 4)}"
+    return value_text(value)
 
 
 def _when(each: Mapping[str, Any]) -> str:

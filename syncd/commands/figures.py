@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Final
 
+from conflict_rules.crdt import marker_of
+
 __all__ = ["age_text", "counted", "duration_text", "printable", "size_text", "time_text", "value_text"]
 
 _UNITS: Final = (("day", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
@@ -52,7 +54,12 @@ def time_text(at_ms: int) -> str:
 
 
 def value_text(value: object, length: int = 60) -> str:
-    """A value of a field in one line: what others have written must not steer the terminal."""
+    """A value of a field in one line: what others have written must not steer the terminal. Of a document that is told
+    by its marker: how far it is.
+    """
+    marker = marker_of(value)
+    if marker is not None:
+        return f"a document, after {counted(marker.seq, 'edit')}"
     text = printable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
     return text if len(text) <= length else text[: length - 1] + "…"
 

@@ -23,7 +23,7 @@ __all__ = ["MAX_CANDIDATES", "Explainer"]
 MAX_CANDIDATES: Final = 100
 """Told of each field: the newest; how many there were before them is told too."""
 _KEPT: Final = "the server keeps it; it follows from the changes to what it is about, which can be explained"
-_JOINING: Final = frozenset({"counter", "set"})
+_JOINING: Final = frozenset({"counter", "set", "crdt"})
 """Rules under which a value is the work of all, so that a later change takes the place of none."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Final
 
 from conflict_rules import Rule, State
@@ -17,12 +17,12 @@ from conflict_rules.field_rule import FieldRule
 from conflict_rules.values import JsonValue, valid_id, valid_type
 from conflict_rules.wire import decode_state
 from syncd.app import App
-from syncd.documents.protocol import Documents
+from syncd.documents.protocol import Documents, Load
 from syncd.engine.entry import read_entry
 from syncd.engine.explain import Explainer
 from syncd.engine.retrace import Lift, Retrace, Step
 from syncd.engine.undo import compose_undo, turned_documents
-from syncd.errors import InvalidMessage
+from syncd.errors import DocumentUnreadable, InvalidMessage
 from syncd.store.protocol import DocumentKey, LedgerRow, ResourceKey, Snapshot, Store, StoredDocument
 
 __all__ = ["MAX_PAGE", "History", "Lines"]
@@ -130,14 +130,41 @@ class History:
         return None if marker is None else (marker, updates)
 
     async def explain(self, type_name: str, resource_id: str, *, field: str | None = None) -> dict[str, JsonValue]:
-        """Why it says what it says; see `Explainer`. Raises `InvalidMessage`."""
+        """Why it says what it says; see `Explainer`. Documents are told by their content, as far as they can be read.
+        Raises `InvalidMessage`.
+        """
         key = _key(type_name, resource_id)
         explainer = Explainer(self._rule(type_name), field=field, lift=self._lift)
         async with self._store.snapshot() as snapshot:
             state = await _state(snapshot, key)
             async for rows in self._rows(snapshot, key):
                 explainer.take(rows)
-        return explainer.told(key, state)
+        told = explainer.told(key, state)
+        if self._documents is not None and state is not None:
+            await self._tell_contents(told, state, self._documents)
+        return told
+
+    async def _tell_contents(self, told: dict[str, JsonValue], state: State, documents: Documents) -> None:
+        rule, fields = self._rule(state.type), told["fields"]
+        assert isinstance(fields, list)
+        for field in fields:
+            assert isinstance(field, dict)
+            key = DocumentKey(state.type, state.id, str(field["field"]))
+            kind = None if rule is None else rule.field_rule(key.field)
+            if not isinstance(kind, Collaborative) or marker_of(field.get("value")) is None:
+                continue
+            stored, load = await self._stored(key)
+            if stored is not None:
+                field |= await _content(documents.view(key, kind.kind, stored.since, stored.seq, load))
+
+    async def _stored(self, key: DocumentKey) -> tuple[StoredDocument | None, Load]:
+        async with self._store.snapshot() as snapshot:
+            stored = await snapshot.document(key)
+
+        async def load() -> StoredDocument | None:
+            return stored
+
+        return stored, load
 
     async def undo(
         self,
@@ -194,12 +221,7 @@ class History:
         assert isinstance(rule, Collaborative)
         assert self._documents is not None, "an app with documents is served with something that can read them"
         known = await self.document(key, then.version) if key.field in then.fields else None
-        async with self._store.snapshot() as snapshot:
-            stored = await snapshot.document(key)
-
-        async def load() -> StoredDocument | None:
-            return stored
-
+        stored, load = await self._stored(key)
         since, seq = (0, 0) if stored is None else (stored.since, stored.seq)
         return await self._documents.revert(key, rule.kind, since, seq, load, [] if known is None else known[1])
 
@@ -226,6 +248,14 @@ def _touched(step: Step) -> set[str] | None:
     if (step.before.deleted is None) != (step.after.deleted is None):
         return None
     return {name for name, mark in step.after.marks.items() if step.before.marks.get(name) != mark}
+
+
+async def _content(view: Awaitable[JsonValue]) -> dict[str, JsonValue]:
+    try:
+        return {"value": await view}
+    except DocumentUnreadable:
+        # Why it is so can be told all the same.
+        return {}
 
 
 async def _state(snapshot: Snapshot, key: ResourceKey) -> State | None:

@@ -81,6 +81,8 @@ def _joined(value: object, rule: str | None) -> str | None:
         return f"counter: it adds {increment}; increments add up, seen or not"
     if rule == "set":
         return "set: elements are added and taken away; an addition stands against a removal that has not seen it"
+    if rule == "crdt":
+        return "crdt: it edits the document; edits are merged, seen or not"
     return None
 
 

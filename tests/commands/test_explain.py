@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from tests.commands.conftest import Run
 from tests.commands.make import Line, create, note, push, seed
 from tests.support.server import running_server
+
+ONE_AND_TWO = (bytes.fromhex("01010700040104626f6479036f6e6500"), bytes.fromhex("01010703840702042074776f00"))
+"""Two edits of a text named body: it says "one" after the first, and "one two" after the second."""
 
 
 def update(id: str, base: int, **fields: object) -> Line:
@@ -71,3 +75,20 @@ def test_there_has_to_be_a_database_or_a_server(run: Run) -> None:
     assert run("explain", "note", "a", "--database", "none.db").code == 2
     assert run("explain", "note", "a", "--url", "http://127.0.0.1:9").code == 1
     assert run("explain", "note", "a", "--url", "http://127.0.0.1:9", "--database", "club.db").code == 2
+
+
+async def test_a_document_is_told_by_what_it_says_or_from_a_file_how_far_it_is(run: Run, tmp_path: Path) -> None:
+    app = "tests.client_sdk.club_notes:club_notes"
+    edits = [base64.b64encode(update).decode() for update in ONE_AND_TWO]
+    scope = "club:a"
+    async with running_server(tmp_path / "club.db", app=app) as server:
+        made = [{**note("n", scope, club="a", body={"update": edits[0]}), "op": "create"}]
+        made += [{**note("n", scope, body={"update": edits[1]}), "op": "update", "base": 1}]
+        outcomes = await push(server, "phone", made)
+        assert [outcome["outcome"] for outcome in outcomes] == ["applied", "applied"]
+        page = await asyncio.to_thread(run, "explain", "note", "n", "--field", "body", "--url", server.url)
+        at_rest = run("explain", "note", "n", "--field", "body", "--database", server.database, "--app", app)
+    assert 'body = "one two"  (version 2, rule crdt)' in page.out
+    assert "body = a document, after 2 edits  (version 2, rule crdt)" in at_rest.out
+    for told in (page.out, at_rest.out):
+        assert f"part: an edit of {len(ONE_AND_TWO[0])} B of phone #1" in " ".join(told.split())

@@ -51,3 +51,4 @@ def test_counts_and_times() -> None:
 def test_a_value_is_one_line_that_steers_no_terminal() -> None:
     assert value_text("red \x1b[31m\n\x9b2J ü") == '"red \\u001b[31m\\n\\u009b2J ü"'
     assert value_text("x" * 100, 10) == '"xxxxxxxx…'
+    assert value_text({"document": {"since": 4, "seq": 2}}) == "a document, after 2 edits"

@@ -15,7 +15,7 @@ from syncd.app import App, Resource, rules
 from syncd.documents.pool import DocumentPool
 from syncd.engine.document_reader import DocumentReader
 from syncd.engine.history import History
-from syncd.errors import InvalidMessage, NotFound
+from syncd.errors import DocumentUnreadable, InvalidMessage, NotFound
 from syncd.store.protocol import DocumentKey
 from tests.support.engine import Engine, Replica, open_engine
 
@@ -235,3 +235,28 @@ async def test_long_texts_that_have_nothing_in_common_are_replaced_as_a_whole(en
     await desk.types("ba cd" * 4_000)
     await desk.undo(version=1)
     assert await desk.says() == "ab" * 10_000
+
+
+async def test_it_is_explained_by_what_it_says_and_each_edit_is_a_part_of_it(engine: Engine) -> None:
+    desk = Desk(engine)
+    await desk.types("one", title="x")
+    await desk.types(" two")
+    told: Any = await history(engine).explain("note", "n")
+    (text, title) = told["fields"]
+    assert (text["field"], text["value"], text["rule"]) == ("text", "one two", "crdt")
+    assert text["set_by"]["n"] == 2
+    assert "edits are merged" in text["because"]
+    assert [(each["n"], each["fate"]) for each in text["candidates"]] == [(1, "part")]
+    assert title["value"] == "x"
+
+
+async def test_it_is_explained_also_where_it_cannot_be_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(engine)
+    await desk.types("one", title="x")
+
+    async def broken(pool: object, key: DocumentKey, *_: object) -> JsonValue:
+        raise DocumentUnreadable.of(key, "it is broken.")
+
+    monkeypatch.setattr(DocumentPool, "view", broken)
+    told: Any = await history(engine).explain("note", "n")
+    assert [each["value"] for each in told["fields"]] == [{"document": {"since": 1, "seq": 1}}, "x"]
