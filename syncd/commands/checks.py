@@ -30,6 +30,7 @@ from syncd.store.sqlite_checks import (
     read_document_faults,
     read_number_faults,
     read_stored_digests,
+    read_unsquashed,
     read_version_faults,
 )
 from syncd.store.sqlite_export import count_states, iterate_scope
@@ -249,6 +250,15 @@ def check_numbers(database: Database) -> Finding:
 def check_documents(database: Database) -> Finding:
     """Whether every document is whole, as far as its rows tell; what its bytes mean is not looked at."""
     faults = read_document_faults(database.connection)
+    long = read_unsquashed(database.connection)
+    if not faults and long:
+        names = _names([f"{' '.join(key)} ({behind:,} updates)" for key, behind in long])
+        return Finding(
+            "documents",
+            Level.WARNING,
+            f"Nothing is lost, but documents are not squashed, and are slow to open: {names}.",
+            "The server's log says why, where it says squash_failed; a document that is made anew is free of it.",
+        )
     if not faults:
         documents = read_counts(database.connection).documents
         return _ok("documents", f"{counted(documents, 'document')}, whole." if documents else "There are no documents.")

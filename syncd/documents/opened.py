@@ -86,7 +86,8 @@ class OpenDocument:
 
     `seq_of`: where in the log an update is that waited when it came. `dropped`: by seq, why an update that had waited
     was let go of, since the document was opened. `unprovable`: what it has taken before fails its round trip. `size`:
-    in bytes, as it would be stored. `kept_bytes`: of what it is opened from. `outworn`: it holds so much that it is cheaper to read what the store has by now.
+    in bytes, as it would be stored. `kept_bytes`: of what it is opened from. `outworn`: it holds so much that it is
+    cheaper to read what the store has by now.
     """
 
     def __init__(self, request: Request, limits: WorkerLimits, progress: Progress) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "read_document_faults",
     "read_number_faults",
     "read_stored_digests",
+    "read_unsquashed",
     "read_version_faults",
     "write_digests",
 ]
@@ -123,6 +124,12 @@ _DOCUMENTS = f"""
     SELECT 'counts', type, id, field FROM facts WHERE waiting <> rows OR bytes <> size
     LIMIT ?
 """
+# A server squashes at 200, and the log of a large document when it is in proportion to that.
+_UNSQUASHED = """
+    SELECT d.type, d.id, d.field, d.seq - d.snapshot_seq AS behind
+    FROM documents AS d LEFT JOIN document_snapshots AS s ON s.document_no = d.no
+    WHERE behind > 1000 * max(1, coalesce(length(s.body), 0) / 131072) ORDER BY behind DESC LIMIT ?
+"""
 
 
 def quick_check(connection: sqlite3.Connection, limit: int = 10) -> Sequence[str]:
@@ -154,6 +161,11 @@ def read_document_faults(
     The key is empty where it is not known.
     """
     return [(DocumentFault(row[0]), DocumentKey(*row[1:])) for row in connection.execute(_DOCUMENTS, (limit,))]
+
+
+def read_unsquashed(connection: sqlite3.Connection, limit: int = 10) -> Sequence[tuple[DocumentKey, int]]:
+    """Documents whose log is many times as long as a server leaves it, with how long it is: squashing them fails."""
+    return [(DocumentKey(*row[:3]), row[3]) for row in connection.execute(_UNSQUASHED, (limit,))]
 
 
 def read_stored_digests(connection: sqlite3.Connection) -> Mapping[str, bytes]:

@@ -14,8 +14,11 @@ import pytest
 
 from syncd.commands import checks
 from syncd.store.migrate import REVISIONS
+from syncd.store.protocol import Commit, DocumentKey
+from syncd.store.sqlite import SqliteStore
 from tests.commands.conftest import Done, Run
 from tests.commands.make import create, export_of, note, plant_documents, push, seed, write_export
+from tests.conformance.rows import update_row
 from tests.support.server import running_server
 
 DATABASE = Path("club.db")
@@ -127,6 +130,24 @@ def test_documents_that_are_not_whole_are_named(run: Run, statement: str, names:
     assert finding["check"] == "documents"
     assert names in finding["message"]
     assert "syncd restore" in finding["fix"]
+
+
+def test_a_document_that_is_not_squashed_any_more_is_named_and_is_no_fault(run: Run) -> None:
+    async def plant() -> None:
+        key = DocumentKey("note", "plan", "body")
+        store = await SqliteStore.open(DATABASE)
+        async with store.transaction(replicas=["r"], scopes=["scope:0"]) as transaction:
+            await transaction.commit(Commit(updates=[update_row(key, 21, seq) for seq in range(6, 1200)]))
+        await store.close()
+
+    asyncio.run(plant_documents(DATABASE))
+    asyncio.run(plant())
+    alter("UPDATE states SET body = CAST(replace(CAST(body AS TEXT), '\"seq\":5', '\"seq\":1199') AS BLOB)")
+    assert examine(run, "--repair").code == 0
+    finding = the_only(examine(run), "warning")
+    assert finding["check"] == "documents"
+    assert "note plan body (1,196 updates)" in finding["message"]
+    assert "squash_failed" in finding["fix"]
 
 
 def test_a_damaged_page_is_named_whatever_else_it_breaks(run: Run) -> None:
