@@ -110,9 +110,10 @@ class OwnUpdates:
 
     def in_entry(self, entry: Entry) -> list[tuple[DocumentKey, bytes]]:
         """The documents that a change edits, and how."""
-        change = entry.meaning or entry.change
-        read = self._read(entry).updates
-        return [(DocumentKey(change.type, change.id, name), update) for name, update in read.items()]
+        known = self._known.get(entry.key)
+        read = self._read_once(entry, {} if known is None else known.read)
+        change = read.change
+        return [(DocumentKey(change.type, change.id, name), update) for name, update in read.updates.items()]
 
     # Echoes
 
@@ -164,10 +165,7 @@ class OwnUpdates:
         for name, echoes in self._echoes.get(resource, {}).items():
             own[name] = [(echo.change, echo.update) for echo in echoes.values()]
         for entry in self._outbox().shown_of(resource):
-            kept = read.get(entry.seq)
-            if kept is None or kept.change is not (entry.meaning or entry.change):
-                kept = self._read(entry)
-            self._take(known, entry, kept)
+            self._take(known, entry, self._read_once(entry, read))
         for name, some in own.items():
             shown = known.documents.get(name, NOTHING_OWN).updates
             known.documents[name] = Own(updates=dict(sorted([*some, *shown.items()])))
@@ -181,6 +179,10 @@ class OwnUpdates:
         for name, update in read.updates.items():
             known.last[name] = entry
             known.documents.setdefault(name, Own()).updates[entry.seq] = update
+
+    def _read_once(self, entry: Entry, read: Mapping[int, _Read]) -> _Read:
+        kept = read.get(entry.seq)
+        return self._read(entry) if kept is None or kept.change is not (entry.meaning or entry.change) else kept
 
     def _read(self, entry: Entry) -> _Read:
         change = entry.meaning or entry.change
