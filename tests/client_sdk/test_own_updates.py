@@ -81,7 +81,7 @@ class Device:
             assert edits == {name: each for each in shown for name in each.change.fields}
 
 
-PLACES = st.integers(1, 12)
+PLACES = st.integers(1, 5)
 UPDATES = st.binary(min_size=1, max_size=2)
 STEPS = st.one_of(
     st.tuples(st.just("make"), st.dictionaries(st.sampled_from(["body", "board"]), UPDATES, min_size=1)),
@@ -91,14 +91,13 @@ STEPS = st.one_of(
     st.tuples(st.just("rewrite"), PLACES, UPDATES),
     st.tuples(st.just("drop"), st.sampled_from([BODY, BOARD]), st.none() | PLACES),
     st.tuples(st.just("remove"), PLACES),
-    st.tuples(st.just("check")),
 )
 
 
-@given(st.lists(STEPS, max_size=30))
-def test_it_says_what_is_there_whatever_happens(steps: list[Any]) -> None:
+@given(st.lists(st.tuples(STEPS, st.booleans()), max_size=30))
+def test_it_says_what_is_there_whatever_happens(steps: list[tuple[Any, bool]]) -> None:
     device = Device()
-    for name, *given_ in steps:
+    for (name, *given_), looks in steps:
         if name == "create":
             device.make(given_[0], Op.CREATE)
         elif name == "settle":
@@ -107,4 +106,24 @@ def test_it_says_what_is_there_whatever_happens(steps: list[Any]) -> None:
             device.outbox.remove(given_[0])
         else:
             getattr(device, name)(*given_)
+        if looks:
+            device.check()
     device.check()
+
+
+def test_an_echo_that_is_in_what_is_confirmed_is_no_longer_own_beside_what_is_pending() -> None:
+    device = Device()
+    device.make({"body": b"first"})
+    device.make({"body": b"second"})
+    device.settle(1, counted=True)
+    assert device.own.of(BODY).updates == {1: b"first", 2: b"second"}
+    device.drop(BODY, None)
+    assert device.own.of(BODY).updates == {2: b"second"}
+
+
+def test_an_echo_that_was_read_from_the_file_is_own_beside_what_is_pending() -> None:
+    device = Device()
+    device.make({"body": b"second"})
+    assert device.own.of(BODY).updates == {1: b"second"}
+    device.own.took([EchoRow(BODY, 0, 1, b"first")])
+    assert device.own.of(BODY).updates == {0: b"first", 1: b"second"}
