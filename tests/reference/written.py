@@ -170,9 +170,9 @@ class Written:
             assert times == 1 or undone, f"{token} is there {times} times: {content}"
         for token in there:
             assert token in life.tokens, f"{token} is there, and was not accepted: {doc}"
-            if not self.is_troubled(doc, token):
-                needs = self.tokens[token].needs
-                assert needs is None or needs in life.tokens, f"{token} is there without what it needs: {doc}"
+            needs = self.tokens[token].needs
+            known = needs is None or needs in life.tokens or needs in self.refused or self.is_troubled(doc, token)
+            assert known, f"{token} is there without what it needs: {doc}"
         for token in life.tokens - there.keys():
             assert self.may_lack(doc, life, token), f"{token} was acknowledged and not deleted, and is not there: {doc}"
         for token in there:
