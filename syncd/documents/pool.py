@@ -132,6 +132,7 @@ class DocumentPool:
         self._apart = _Slot(self._spawner)
         self._aside = _Slot(self._spawner)
         self._apart_until: OrderedDict[DocumentKey, float] = OrderedDict()
+        self._moved: set[DocumentKey] = set()
         self._sizes: OrderedDict[DocumentKey, int] = OrderedDict()
         self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
         self._squashing = asyncio.Lock()
@@ -270,7 +271,11 @@ class DocumentPool:
             slot = self._aside if call.aside else self._apart if anew else self._slot_of(call.key)
             if self._closed:
                 raise ShuttingDown("The server is closing.")
-            async with slot.turn(anew=anew) as worker:
+            # What it may hold there of an earlier time apart was perhaps never committed, and stands at the same place.
+            moved = slot is self._apart and call.key in self._moved
+            async with slot.turn(anew=anew or moved) as worker:
+                if slot is self._apart:
+                    self._moved.discard(call.key)
                 try:
                     reply = await worker.ask(
                         request,
@@ -292,6 +297,7 @@ class DocumentPool:
         if self._closed:
             raise ShuttingDown("The server is closing.")
         self.ended += 1
+        self._moved.add(call.key)
         self._apart_until[call.key] = asyncio.get_running_loop().time() + self._limits.isolation_s
         _newest(self._apart_until, call.key)
         log.warning("document worker ended", how=end.how, step=end.step, type=call.key.type, id=call.key.id)
@@ -303,6 +309,7 @@ class DocumentPool:
             if until > asyncio.get_running_loop().time():
                 return self._apart
             del self._apart_until[key]
+            self._moved.discard(key)
         return self._slots[zlib.crc32(repr(key).encode()) % len(self._slots)]
 
     def _turn_of(self, key: DocumentKey) -> asyncio.Lock:
