@@ -30,7 +30,7 @@ from syncd.errors import CommandError
 
 __all__ = ["import_file"]
 
-_MOST_LINE_BYTES: Final = 16 * 1024 * 1024
+_MOST_LINE_BYTES: Final = 64 * 1024 * 1024
 _MOST_CHANGES: Final = 500
 """In one push: a server that others use too is not kept busy for long."""
 _ENVELOPE_BYTES: Final = 1024
