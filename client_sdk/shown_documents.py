@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from client_sdk.document_rows import DocumentKey
 from client_sdk.errors import DocumentUnreadable
-from client_sdk.held_documents import HeldDocuments
+from client_sdk.held_documents import HeldDocuments, marker_in
 from client_sdk.outbox import ResourceKey
 from client_sdk.own_updates import OwnUpdates
+from client_sdk.rebase import show
 from conflict_rules import InvalidValue, State
-from conflict_rules.crdt import Collaborative, marker_of
+from conflict_rules.crdt import Collaborative, Marker, marker_of
 from conflict_rules.values import JsonValue
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ class ShownDocuments:
         from client_sdk.open_document import loaded
 
         own, head, life = self._own.of(key), self._held.head(key), self._held.life(key, confirmed)
+        if _is_another_life(confirmed, key.field, marker_of(marker)):
+            life = None
         if life is None and not own.updates:
             return rule.preview(marker)
         state = (life, None if head is None else head.seq, own.state)
@@ -161,7 +164,13 @@ class ShownDocuments:
 
     async def _follow(self, key: DocumentKey, document: OpenDocument) -> None:
         own = self._own.of(key)
-        life = self._held.life(key, await self._replica.confirmed((key.type, key.id)))
+        confirmed = await self._replica.confirmed((key.type, key.id))
+        life = self._held.life(key, confirmed)
+        if life is not None and self._own.only_edits((key.type, key.id)) is None:
+            pending = self._replica.outbox.pending((key.type, key.id))
+            shown = show(self._replica.rule(key.type), confirmed, pending)
+            if shown is not None and shown.deleted is None:
+                life = None if _is_another_life(confirmed, key.field, marker_in(shown, key.field)) else life
         try:
             if not document.spoilt and not document.outdated and document.base is None and life is not None:
                 # All that was in it was made here, and is in what is confirmed, or still own.
@@ -178,6 +187,12 @@ class ShownDocuments:
             document.spoilt = True
             await self._held.bring_anew(key)
             raise
+
+
+def _is_another_life(confirmed: State | None, field: str, shown: Marker | None) -> bool:
+    """Whether what was done here since has ended the life that is confirmed of a document, and begun another one."""
+    marker = marker_in(confirmed, field)
+    return marker is not None and (shown is None or shown.since != marker.since)
 
 
 async def _merge(document: OpenDocument, updates: Iterable[bytes]) -> None:

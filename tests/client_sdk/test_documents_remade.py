@@ -118,3 +118,27 @@ async def test_what_follows_an_edit_of_a_former_life_is_kept(
     await phone.synced(10)
     await phone.synced(10)
     assert (str(doc), await says(phone), door.club.say()) == ("hello new",) * 3
+
+
+async def test_what_is_written_after_a_restore_is_written_into_the_life_that_it_begins(
+    scripted: ScriptedServer, door: Door, open_client: OpenClient
+) -> None:
+    phone = await open_client("phone", scripted.url, **CLUB)
+    laptop = await open_client("laptop", scripted.url, **CLUB)
+    await phone.collection(Note).put(Note(id="n1", club="a"))
+    await phone.synced(10)
+    await laptop.synced(10)
+    door.closed_to.add(phone.replica_id)
+    await phone.collection(Note).delete("n1")
+    await phone.collection(Note).restore("n1")
+    theirs = await laptop.document(Note, "n1", field="body")
+    await theirs.edit(lambda text: text.append("laptop"))
+    await laptop.synced(10)
+    await until(lambda: documents(phone).head(BODY) is not None)
+    doc = await phone.document(Note, "n1", field="body")
+    assert (str(doc), await says(phone)) == ("", "")
+    await doc.edit(lambda text: text.append("phone"))
+    door.closed_to.clear()
+    await phone.synced(10)
+    await phone.synced(10)
+    assert (str(doc), await says(phone), door.club.say()) == ("phone",) * 3
