@@ -78,7 +78,9 @@ async def _remake(
     # Under `update_wins` the edits bring back what was deleted without them.
     wins = replica.rule(key.type).deletes is Deletes.UPDATE_WINS
     gone = state is not None and state.deleted is not None and not wins
-    if rule is None or gone or (state is None and creates):
+    # A restore that is on its way, or just came to its outcome, begins another life, which holds nothing of that one.
+    restored = gone and any(e.change.op is Op.RESTORE and seq not in refused for seq, e in entries.items())
+    if rule is None or (gone and not restored) or (state is None and creates):
         return
     own = {seq: update for seq, (_, update) in made.items()}
     own |= replica.documents.own(key)
@@ -86,6 +88,8 @@ async def _remake(
     if not behind:
         return
     _, confirmed = await replica.documents.confirmed(key)
+    if restored:
+        confirmed = []
     free = [seq for seq in behind if seq in entries and _is_free(entries[seq], key.field)]
     stays = {seq: update for seq, update in own.items() if seq not in refused and seq not in free}
     kind: DocumentKind = rule.kind
