@@ -79,6 +79,8 @@ class Replica:
         # Of the resources that the server is asked for, None for all.
         self.types: frozenset[str] | None = None
         self.next_seq = 1
+        # How many had been made when an answer of the server last led to one.
+        self.made_anew = 0
         self._known: dict[ResourceKey, State | None] = {}
         self._known_at = 0
         self._replays: dict[ResourceKey, _Replay] = {}

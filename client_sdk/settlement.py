@@ -121,6 +121,7 @@ class Settlement:
         if anew.added:
             replica.row = row
             replica.next_seq += len(anew.added)
+            replica.made_anew = replica.made
         for entry in anew.added:
             replica.outbox.add(entry)
         for entry in anew.rewritten:

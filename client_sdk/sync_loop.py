@@ -139,8 +139,8 @@ class SyncLoop:
 
         Raises `Closed` if the replica is closed meanwhile.
         """
-        made = self._replica.made
-        await self._until(lambda: not self._replica.outbox.has_waiting(made))
+        replica, made = self._replica, self._replica.made
+        await self._until(lambda: not replica.outbox.has_waiting(max(made, replica.made_anew)))
         ticket = self._pull.check(self._replica.followed())
         self._fetch.try_again()
         await self._until(lambda: self._pull.done_since(ticket) and not self._fetch.due())

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     max_scopes: int = Field(_LIMITS.max_scopes, ge=1, description="scopes in one pull, or watched by one socket")
     max_page_bytes: int = Field(_LIMITS.max_page_bytes, ge=1024, description="of a pull's resources, at most")
     page_bytes: int = Field(_LIMITS.page_bytes, ge=1024, description="of a pull's resources, where it names no limit")
+    max_relay_bytes: int = Field(
+        _LIMITS.max_relay_bytes, ge=1024, description="of edits of documents that come live with one delta, at most"
+    )
     max_drift_ms: int = Field(
         _LIMITS.max_drift_ms, ge=0, description="how far ahead of the server's clock a device's stamp counts as it is"
     )
@@ -116,6 +119,7 @@ class Settings(BaseSettings):
             max_scopes=self.max_scopes,
             max_page_bytes=self.max_page_bytes,
             page_bytes=self.page_bytes,
+            max_relay_bytes=self.max_relay_bytes,
             max_drift_ms=self.max_drift_ms,
             max_present_replicas=self.max_present_replicas,
             max_presence_bytes=self.max_presence_bytes,

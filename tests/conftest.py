@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,10 @@ for _sizes in (QUICK, FULL):
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(SIZES.name)
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -74,7 +74,12 @@ class Zygote:
     def _reap(self) -> None:
         """Only children that are not waited for yet are killed in the end: their ids belong to nobody else."""
         for pid in tuple(self._children):
-            if os.waitpid(pid, os.WNOHANG)[0]:
+            try:
+                gone = os.waitpid(pid, os.WNOHANG)[0] != 0
+            except ChildProcessError:
+                # Another has ended meanwhile: the same handler ran inside of this one, and has waited for it.
+                gone = True
+            if gone:
                 self._children.discard(pid)
 
 

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
 
-from conflict_rules import Change, InvalidValue
+from conflict_rules import Change, InvalidValue, Op
 from conflict_rules.crdt import Collaborative, DocumentKind, Marker, update_of
 from syncd.app import App
 from syncd.documents.protocol import Documents, Verdict
@@ -31,6 +32,10 @@ OfferId = tuple[int, bytes, str]
 """The number and the digest of a change, and the field: a number may come twice in a push, with other content."""
 
 
+_Offers = dict[tuple[DocumentKey, bool], tuple[DocumentKind, list[tuple[OfferId, bytes]]]]
+"""The updates for each document, and for each that begins anew behind a delete."""
+
+
 class StaleDocument(Exception):
     """What was judged is not what would be written: judge again. Nothing was applied."""
 
@@ -43,13 +48,23 @@ class _Line:
     fine: list[OfferId] = field(default_factory=list)
 
 
+_NO_LINE: Final = _Line(None)
+
+
 @dataclass(slots=True)
 class Judged:
-    """What is known of the updates in a push before it is settled. `contents`: what the hooks of their types see."""
+    """What is known of the updates in a push before it is settled. `reborn`: of documents whose resource the push
+    deletes and brings back, those behind the delete. `contents`: what the hooks of their types see."""
 
     lines: dict[DocumentKey, _Line] = field(default_factory=dict)
+    reborn: dict[DocumentKey, _Line] = field(default_factory=dict)
     verdicts: dict[OfferId, Verdict] = field(default_factory=dict)
     contents: dict[Position, Content] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> set[DocumentKey]:
+        """The documents that the push edits."""
+        return {*self.lines, *self.reborn}
 
     def refusal(self, member: Incoming, name: str) -> InvalidValue | None:
         """Why the update in this field cannot be taken, if so; raises `StaleDocument` for one that was not judged."""
@@ -74,15 +89,11 @@ class Judged:
         so is in the document anyway.
         """
         left_out = set(harmless)
-        for key, line in self.lines.items():
-            offers = [offer for offer, _ in written.get(key, ())]
-            judged = [offer for offer in line.fine if offer in offers or offer not in left_out]
-            if offers != judged[: len(offers)]:
-                raise StaleDocument
-            for place, (_, marker) in enumerate(written.get(key, ()), 1):
-                base = line.base or Marker(marker.since, 0)
-                if marker != Marker(base.since, base.seq + place):
-                    raise StaleDocument
+        for key in self.keys:
+            rows = written.get(key, ())
+            reborn = self.reborn.get(key, _NO_LINE)
+            _check_line(reborn, [row for row in rows if row[0] in reborn.fine], left_out)
+            _check_line(self.lines.get(key, _NO_LINE), [row for row in rows if row[0] not in reborn.fine], left_out)
 
 
 class DocumentJudge:
@@ -95,21 +106,26 @@ class DocumentJudge:
         self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def judged(self, incoming: Sequence[Incoming]) -> AsyncIterator[Judged]:
-        """What is to be known of these changes; until the block is left, their documents are nobody else's."""
-        offers = self._offers(incoming)
+    async def judged(self, incoming: Sequence[Incoming], *, reborn: bool = False) -> AsyncIterator[Judged]:
+        """What is to be known of these changes; until the block is left, their documents are nobody else's.
+
+        `reborn`: as if each delete among them took the documents of its resource along, so that what comes behind it
+        begins anew. Nobody knows that before the delete was settled: a commit tries one and then the other.
+        """
+        offers = self._offers(incoming, reborn)
         judged = Judged()
         if not offers:
             yield judged
             return
         async with AsyncExitStack() as held:
             # In one order, so that no two pushes wait for each other.
-            for key in sorted(offers):
+            for key in sorted({key for key, _ in offers}):
                 await held.enter_async_context(self.turn(key))
-            for key, (kind, updates) in offers.items():
-                judged.lines[key] = await self._judge(key, kind, updates, judged.verdicts)
+            for (key, anew), (kind, updates) in offers.items():
+                lines = judged.reborn if anew else judged.lines
+                line = lines[key] = await self._judge(key, kind, updates, judged.verdicts, anew=anew)
                 if self._app.hooks(key.type):
-                    await self._read(key, kind, updates, judged)
+                    await self._read(key, kind, updates, line, judged, anew=anew)
             yield judged
 
     def turn(self, key: DocumentKey) -> asyncio.Lock:
@@ -122,14 +138,18 @@ class DocumentJudge:
         kind: DocumentKind,
         updates: Sequence[tuple[OfferId, bytes]],
         verdicts: dict[OfferId, Verdict],
+        *,
+        anew: bool,
     ) -> _Line:
         assert self._documents is not None, "an app with documents is served with something that can read them"
-        async with self._store.snapshot() as snapshot:
-            head = (await snapshot.document_heads([key])).get(key)
+        head = None
+        if not anew:
+            async with self._store.snapshot() as snapshot:
+                head = (await snapshot.document_heads([key])).get(key)
 
         async def load() -> StoredDocument | None:
             # Seldom: whoever reads it holds it still, as a rule. If it has moved on by now, the commit will see that.
-            return await self._stored(key)
+            return None if anew else await self._stored(key)
 
         since, seq = (0, 0) if head is None else (head.since, head.seq)
         told: Sequence[Verdict]
@@ -147,15 +167,25 @@ class DocumentJudge:
         return line
 
     async def _read(
-        self, key: DocumentKey, kind: DocumentKind, updates: Sequence[tuple[OfferId, bytes]], judged: Judged
+        self,
+        key: DocumentKey,
+        kind: DocumentKind,
+        updates: Sequence[tuple[OfferId, bytes]],
+        line: _Line,
+        judged: Judged,
+        *,
+        anew: bool,
     ) -> None:
         """What its hooks will be shown of the document, after each update that was found fine."""
         assert self._documents is not None
-        line = judged.lines[key]
         fine = [update for offer, update in updates if judged.verdicts[offer].code is None]
         room = MOST_BYTES - size_of(judged.contents)
+
+        async def load() -> StoredDocument | None:
+            return None if anew else await self._stored(key)
+
         try:
-            found = await contents_of(self._documents, key, kind, line.base, lambda: self._stored(key), fine, room)
+            found = await contents_of(self._documents, key, kind, line.base, load, fine, room)
         except DocumentUnreadable:
             # Whoever asks for it will be told.
             return
@@ -168,13 +198,14 @@ class DocumentJudge:
         async with self._store.snapshot() as snapshot:
             return await snapshot.document(key)
 
-    def _offers(
-        self, incoming: Sequence[Incoming]
-    ) -> dict[DocumentKey, tuple[DocumentKind, list[tuple[OfferId, bytes]]]]:
-        offers: dict[DocumentKey, tuple[DocumentKind, list[tuple[OfferId, bytes]]]] = {}
+    def _offers(self, incoming: Sequence[Incoming], reborn: bool) -> _Offers:
+        offers: _Offers = {}
+        deleted: set[tuple[str, str]] = set()
         for member in incoming:
             if member.refused is not None or not isinstance(member.change, Change):
                 continue
+            if member.change.op is Op.DELETE:
+                deleted.add((member.change.type, member.change.id))
             for key, kind, value in document_fields(self._app, member.change):
                 try:
                     update = update_of(key.field, value)
@@ -182,7 +213,7 @@ class DocumentJudge:
                     # The rule will say so.
                     continue
                 offer = (_offer_id(member, key.field), update)
-                line = offers.setdefault(key, (kind, []))[1]
+                line = offers.setdefault((key, reborn and (key.type, key.id) in deleted), (kind, []))[1]
                 if offer not in line:
                     line.append(offer)
         return offers
@@ -208,3 +239,14 @@ def document_fields(app: App, change: Change) -> Iterator[tuple[DocumentKey, Doc
 
 def _offer_id(member: Incoming, name: str) -> OfferId:
     return member.change.n or 0, member.digest, name
+
+
+def _check_line(line: _Line, rows: Sequence[tuple[OfferId, Marker]], left_out: set[OfferId]) -> None:
+    offers = [offer for offer, _ in rows]
+    judged = [offer for offer in line.fine if offer in offers or offer not in left_out]
+    if offers != judged[: len(offers)]:
+        raise StaleDocument
+    for place, (_, marker) in enumerate(rows, 1):
+        base = line.base or Marker(rows[0][1].since, 0)
+        if marker != Marker(base.since, base.seq + place):
+            raise StaleDocument

@@ -84,27 +84,27 @@ class JudgedCommits:
         return PushReply(job.replica, settled, outcomes)
 
     async def _commit_unit(self, job: Job) -> PushReply:
-        for _ in range(_MAX_TRIES):
+        for attempt in range(_MAX_TRIES):
             try:
-                return await self._try(job)
+                return await self._try(job, reborn=attempt % 2 == 1)
             except StaleDocument:
                 continue
         return await self._submit(
             replace(job, incoming=[replace(member, refused=member.refused or _CROWDED) for member in job.incoming])
         )
 
-    async def _try(self, job: Job) -> PushReply:
-        async with self._judge.judged(job.incoming) as judged:
+    async def _try(self, job: Job, *, reborn: bool = False) -> PushReply:
+        async with self._judge.judged(job.incoming, reborn=reborn) as judged:
             return await self._submit(replace(job, judged=judged))
 
 
 def check_documents(job: Job, replies: Sequence[Reply], workspace: Workspace) -> None:
     """Raise `StaleDocument` if an update would be written without one that it was judged after."""
-    if not job.judged.lines:
+    if not job.judged.keys:
         return
     written = {
         key: [((row.n, digest, key.field), Marker(row.since, row.seq)) for row, digest in workspace.appended(key)]
-        for key in job.judged.lines
+        for key in job.judged.keys
     }
     harmless = [
         (reply.n or 0, member.digest, name)

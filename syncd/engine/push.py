@@ -263,7 +263,7 @@ class Pusher:
             replicas.add(self._server_replica)
         keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
         numbers = {(job.replica, n) for job in jobs for member in job.incoming if (n := member.change.n) is not None}
-        documents = [key for job in jobs for key in job.judged.lines]
+        documents = [key for job in jobs for key in job.judged.keys]
         async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
             workspace = Workspace(may_grow=may_grow)
             loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers, documents))

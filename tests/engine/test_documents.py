@@ -221,6 +221,43 @@ async def test_if_the_database_fails_when_a_part_is_durable_the_rest_is_to_come_
     ]
 
 
+@pytest.mark.parametrize("type", ["note", "plan"])
+@pytest.mark.parametrize("edited", [False, True], ids=["", "edited before"])
+async def test_a_group_may_delete_a_resource_and_bring_it_back_with_its_document(
+    type: str, edited: bool, engine: Engine
+) -> None:
+    old, new = Writer(engine, "a", type=type), Writer(engine, "a", type=type)
+    new.replica = old.replica
+    await old.writes(0, "old", "create")
+    earlier = [old.change("update", text={"update": old.types(3, "er")}, _group="g")] if edited else []
+    outcomes = await old.replica.push(
+        *earlier,
+        old.change("delete", _group="g"),
+        old.change("restore", text={"update": new.types(0, "new")}, _group="g"),
+        old.change("update", text={"update": new.types(3, "s")}, _group="g"),
+    )
+    assert {outcome["outcome"] for outcome in outcomes} == {"applied"}
+    kept = "older" if edited else "old"
+    # Whose letters come first is told by the dice where both stand at the beginning.
+    said = {"news"} if type == "note" else {f"{kept}news", f"news{kept}"}
+    assert await content(engine, type=type) in said
+
+
+async def test_a_group_that_brings_back_a_document_and_fails_leaves_it_as_it_was(engine: Engine) -> None:
+    a = Writer(engine, "a")
+    await a.writes(0, "old", "create")
+    again = Writer(engine, "a")
+    outcomes = await a.replica.push(
+        a.change("delete", 1, _group="g"),
+        a.change("restore", 2, text={"update": again.types(0, "new")}, _group="g"),
+        a.change("update", 3, title="damn", _group="g"),
+    )
+    assert {outcome["outcome"] for outcome in outcomes} == {"rejected"}
+    assert await content(engine) == "old"
+    await a.writes(3, "er")
+    assert await content(engine) == "older"
+
+
 async def test_a_group_that_fails_leaves_the_document_as_it_was(engine: Engine) -> None:
     a = Writer(engine, "a")
     await a.writes(0, "a", "create")

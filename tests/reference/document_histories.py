@@ -156,10 +156,6 @@ class DocumentPlay(Play):
     def fields_of(self, kind: str) -> tuple[str, ...]:
         return tuple(name for name in FIELDS[kind] if name not in DOCUMENTS)
 
-    def may_restore(self) -> bool:
-        """Not in a group: one that deletes a resource and brings it back with its documents is refused as a whole."""
-        return not self.grouping
-
     async def edit(self, device: Device) -> None:
         device.catch_up()
         assert isinstance(device, Writer)

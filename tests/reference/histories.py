@@ -276,7 +276,7 @@ class Play:
         try:
             if dice.random() < 0.15 and await self.answer(device):
                 pass
-            elif shown is None and dice.random() < 0.3 and self.may_restore():
+            elif shown is None and dice.random() < 0.3:
                 await collection.restore(resource, **{name: self.first_value(kind, name) for name in chosen})
             elif shown is None:
                 await collection.put({"id": resource, **{name: self.first_value(kind, name) for name in chosen}})
@@ -293,10 +293,6 @@ class Play:
     def fields_of(self, kind: str) -> tuple[str, ...]:
         """The fields that are set by value."""
         return FIELDS[kind]
-
-    def may_restore(self) -> bool:
-        """Whether a person brings anything back now."""
-        return True
 
     async def answer(self, device: Device) -> bool:
         """Settle a conflict, or open one again; False if this person knows of none."""
