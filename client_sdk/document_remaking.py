@@ -68,7 +68,7 @@ async def _remake(
     rewritten: dict[int, Entry],
     added: list[Entry],
 ) -> None:
-    from client_sdk.open_document import edited_after, said_again
+    from client_sdk.said_again import edited_after, said_again
 
     rule = replica.documents.rule(key.type, key.field)
     state = await replica.confirmed((key.type, key.id))

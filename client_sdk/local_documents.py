@@ -88,7 +88,7 @@ class LocalDocuments:
 
     async def whole(self, key: DocumentKey) -> bytes | None:
         """All that is here of a document, as one update; None if there is nothing."""
-        from client_sdk.open_document import loaded
+        from client_sdk.document_loading import loaded
 
         rule = self.rule(key.type, key.field)
         _, updates = await self.confirmed(key)
@@ -97,7 +97,7 @@ class LocalDocuments:
 
     async def state_vector(self, key: DocumentKey) -> bytes:
         """How far the confirmed part of a document is, by Yjs client. Raises `DocumentUnreadable`."""
-        from client_sdk.open_document import loaded
+        from client_sdk.document_loading import loaded
         from conflict_rules.documents.yjs_update import write_state_vector
 
         rule = self.rule(key.type, key.field)
@@ -177,7 +177,7 @@ class LocalDocuments:
 
     async def _squash(self, key: DocumentKey) -> None:
         """Put a snapshot in the place of what has come since the last one, if that is much beside it."""
-        from client_sdk.open_document import beside, squashed
+        from client_sdk.document_loading import beside, squashed
 
         rule, head = self.rule(key.type, key.field), self.head(key)
         if rule is None or head is None or self._added[key] < _SQUASH_AFTER + self._kept[key]:

@@ -1,48 +1,39 @@
 """One document in memory: what is confirmed and what was made here, merged, with its undo stack and its callbacks.
 
-The only module here that runs pycrdt on what the server sent. Each opening has a fresh random Yjs client id, since the
+Runs pycrdt, as do `document_loading` and `said_again`. Each opening has a fresh random Yjs client id, since the
 same one in two copies divides them for ever. What pycrdt fails at spoils the object; its owner opens it anew from the
 file. Knows no file, outbox or network.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pycrdt import UndoManager
 
-from client_sdk.document_difference import become
+from client_sdk.document_loading import invalid_update, loaded
 from client_sdk.document_parts import Part, as_part, plain
 from client_sdk.errors import DocumentUnreadable, Unfit
 from client_sdk.own_updates import NOTHING_OWN, Own
+from client_sdk.text_delta import text_delta
 from conflict_rules import InvalidValue
 from conflict_rules.crdt import DocumentKind
 from conflict_rules.documents.document import Document as MergedDocument
-from conflict_rules.documents.document import MergeFailed, Unreadable
+from conflict_rules.documents.document import MergeFailed
 from conflict_rules.documents.waiting_room import WaitingRoomFull
 from conflict_rules.documents.yjs_update import MalformedUpdate, read_update
 from conflict_rules.values import JsonValue
 
-__all__ = ["DocumentChange", "OpenDocument", "beside", "edited_after", "load", "loaded", "said_again", "squashed"]
+__all__ = ["DocumentChange", "OpenDocument"]
 
 log = logging.getLogger(__name__)
 
 LOCAL: Final = "local"
 """The origin of edits made here: what undo undoes."""
-
-_REFUSED: Final = "refused"
-
-_AT_ONCE_BYTES: Final = 64 * 1024
-"""What is read within milliseconds; more is read beside the event loop."""
-_EACH_BYTES: Final = 64
-"""What an update costs beyond its bytes, as bytes."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +184,7 @@ class OpenDocument:
             with self._native():
                 arrival = self._merged.offer(update)
         except (MalformedUpdate, WaitingRoomFull) as failure:
-            raise _invalid(self.field, failure) from failure
+            raise invalid_update(self.field, failure) from failure
         for dropped in arrival.dropped:
             log.warning("an update of %s fits nowhere and is left out: %s", self.field, dropped.why)
 
@@ -238,7 +229,7 @@ class OpenDocument:
         before, self._told = self._told, self.view()
         if before == self._told:
             return
-        delta = _delta(before, self._told) if isinstance(before, str) and isinstance(self._told, str) else None
+        delta = text_delta(before, self._told) if isinstance(before, str) and isinstance(self._told, str) else None
         for callback in list(self._callbacks.values()):
             try:
                 callback(DocumentChange(mine, delta))
@@ -263,7 +254,7 @@ class OpenDocument:
                 self._merged.edited(self._made[0])
             except MalformedUpdate as failure:
                 self.spoilt = True
-                raise _invalid(self.field, failure) from failure
+                raise invalid_update(self.field, failure) from failure
         self._last = self._made[0]
         return self._last
 
@@ -291,135 +282,3 @@ class OpenDocument:
             if type(failure).__name__ != "PanicException":
                 raise
             raise DocumentUnreadable(f"the document {self.field} could not be merged: {failure}") from failure
-
-
-def load(kind: DocumentKind, field: str, updates: Iterable[bytes], own: Iterable[bytes] = ()) -> MergedDocument:
-    """The document of what is stored, and of what was made here. Raises `DocumentUnreadable`; `InvalidValue` for what
-    was made here and fits nowhere."""
-    stored = list(updates)
-    try:
-        # A snapshot needs nothing, and may have more structs than an update may bring.
-        whole = bool(stored) and not read_update(stored[0], max_structs=None).needs
-        merged = MergedDocument.load(kind, field, stored[0] if whole else b"", stored[whole:])
-        _offer(merged, own)
-    except InvalidValue:
-        raise
-    except (Unreadable, MalformedUpdate, MergeFailed, WaitingRoomFull) as failure:
-        raise DocumentUnreadable(f"what is stored of the document {field!r} does not load: {failure}") from failure
-    except BaseException as failure:
-        if type(failure).__name__ != "PanicException":
-            raise
-        raise DocumentUnreadable(f"what is stored of the document {field!r} does not load: {failure}") from failure
-    return merged
-
-
-def _offer(merged: MergedDocument, own: Iterable[bytes]) -> None:
-    try:
-        for update in own:
-            merged.offer(update, trusted=True)
-    except MalformedUpdate as failure:
-        raise _invalid(merged.field, failure) from failure
-
-
-async def loaded(
-    kind: DocumentKind, field: str, updates: Sequence[bytes], own: Collection[bytes] = ()
-) -> MergedDocument:
-    """The same, without keeping the event loop from anybody, however large the document is."""
-    return await beside(load, kind, field, updates, own, size=_size(updates) + _size(own))
-
-
-async def beside(work: Callable[..., T], *arguments: Any, size: int) -> T:
-    """Do it in a thread of its own, if so many bytes take long. pycrdt lets another thread use what one has made, as
-    long as they do not at one time."""
-    if size <= _AT_ONCE_BYTES:
-        return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
-
-
-def _invalid(field: str, failure: Exception) -> InvalidValue:
-    return InvalidValue("invalid_document_update", field, f"{field}: {failure}")
-
-
-def _size(updates: Collection[bytes]) -> int:
-    return sum(len(update) + _EACH_BYTES for update in updates)
-
-
-def squashed(kind: DocumentKind, field: str, updates: Iterable[bytes]) -> list[bytes] | None:
-    """The same document in few bytes: a snapshot that has passed a round trip, and what waits; None if it did not."""
-    try:
-        snapshot, waiting = load(kind, field, updates).snapshot()
-    except (DocumentUnreadable, MergeFailed) as failure:
-        log.warning("the document %s keeps its single updates: %s", field, failure)
-        return None
-    return [snapshot, *waiting]
-
-
-def _delta(before: str, after: str) -> list[Mapping[str, JsonValue]]:
-    start = _common(before, after)
-    end = min(_common(before[::-1], after[::-1]), len(before) - start, len(after) - start)
-    steps: list[Mapping[str, JsonValue]] = []
-    if start:
-        steps.append({"retain": start})
-    if gone := len(before) - start - end:
-        steps.append({"delete": gone})
-    if come := after[start : len(after) - end]:
-        steps.append({"insert": come})
-    return steps
-
-
-def _common(one: str, other: str) -> int:
-    """How long the beginning is that both share."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def edited_after(own: Mapping[int, bytes], refused: Collection[int]) -> list[int]:
-    """Which of the updates made here, by place, cannot be merged without the refused ones."""
-    lacking: set[int] = set()
-    behind: list[int] = []
-    for seq, update in sorted(own.items()):
-        extent = read_update(update)
-        if seq in refused:
-            lacking |= extent.ranges.keys()
-        elif lacking & extent.needs.keys():
-            behind.append(seq)
-            lacking |= extent.ranges.keys()
-    return behind
-
-
-def said_again(
-    kind: DocumentKind,
-    field: str,
-    confirmed: Sequence[bytes],
-    own: Mapping[int, bytes],
-    refused: Collection[int],
-    stays: Mapping[int, bytes],
-) -> bytes | None:
-    """An update, by a client that nobody has heard of, after which `confirmed` and `stays` say what `confirmed` and
-    `own` say once the `refused` ones of these are undone. None if they do already. Raises `DocumentUnreadable`.
-    """
-    meant = load(kind, field, confirmed)
-    undo = UndoManager(scopes=[meant.root], capture_timeout_millis=0)
-    undo.include_origin(_REFUSED)
-    for seq, update in sorted(own.items()):
-        if seq in refused:
-            with meant.doc.transaction(origin=_REFUSED):
-                meant.doc.apply_update(update)
-            meant.edited(update)
-        else:
-            meant.offer(update)
-    while undo.can_undo():
-        undo.undo()
-    again = load(kind, field, [*confirmed, *(update for _, update in sorted(stays.items()))])
-    made: list[bytes] = []
-    subscription = again.doc.observe(lambda event: made.append(event.update))
-    with again.doc.transaction(origin=LOCAL):
-        become(again.root, meant.root)
-    again.doc.unobserve(subscription)
-    return made[0] if made else None

@@ -130,8 +130,8 @@ class ShownDocuments:
     async def _content(
         self, key: DocumentKey, rule: Collaborative, confirmed: State | None, marker: JsonValue
     ) -> JsonValue:
+        from client_sdk.document_loading import loaded
         from client_sdk.document_parts import plain
-        from client_sdk.open_document import loaded
 
         own, head, life = self._own.of(key), self._held.head(key), self._held.life(key, confirmed)
         if _is_another_life(confirmed, key.field, marker_of(marker)):

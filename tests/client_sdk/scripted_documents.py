@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from client_sdk.open_document import load
+from client_sdk.document_loading import load
 from conflict_rules import Change, Outcome, State, apply_change
 from conflict_rules.crdt import marker_of, update_of
 from conflict_rules.outcome import Kind

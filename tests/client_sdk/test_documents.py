@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from client_sdk import Client, Closed, Document, DocumentUnreadable, NotHere, Unfit, open_document
+from client_sdk import Client, Closed, Document, DocumentUnreadable, NotHere, Unfit, document_loading
 from conflict_rules import Change, InvalidValue, Outcome
 from conflict_rules.crdt import update_of
 from conflict_rules.documents.text_positions import BeyondTheText, InsideCharacter
@@ -394,7 +394,7 @@ class TestLargeOnes:
         await doc.edit(lambda text: text.insert(0, "small"))
         await phone.close()
         threads: list[threading.Thread] = []
-        monkeypatch.setattr("client_sdk.open_document.load", noting(open_document.load, threads))
+        monkeypatch.setattr("client_sdk.document_loading.load", noting(document_loading.load, threads))
         phone = await open_client("phone", **CLUB)
         doc = await phone.document(Note, "n1", field="body")
         assert set(threads) == {threading.main_thread()}
