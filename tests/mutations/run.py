@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from pathlib import Path
 
 from tests.mutations.mutants import EQUIVALENT, Mutant
 from tests.mutations.one import NOTHING
-from tests.sizes import SIZES
+from tests.sizes import QUICK, SIZES
 
 __all__ = ["Verdict", "run_all", "run_one", "table"]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 900
+AS_EACH_COMMIT = {**os.environ, "SYNCD_TEST_SIZES": QUICK.name}
+"""What each commit runs is to notice, not ten thousand examples once in a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,9 @@ def run_one(mutant: Mutant) -> Verdict:
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.mutations.one", mutant.name, "0", str(SIZES.mutant_histories)]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=AS_EACH_COMMIT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return Verdict(mutant, None, 0, "it took too long to tell", PATIENCE_S)
     took_s = time.monotonic() - began
@@ -57,7 +62,7 @@ def run_one(mutant: Mutant) -> Verdict:
 def passes(test: str) -> bool:
     """Whether a test passes where nothing is broken."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    return subprocess.run(command, cwd=ROOT, env=AS_EACH_COMMIT, capture_output=True, check=False).returncode == 0
 
 
 def run_all(mutants: Sequence[Mutant]) -> list[Verdict]:
