@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve check format-check format lint types imports test full mutants docs wheel clean
+.PHONY: help setup demo serve check format-check format lint types imports test full full-rules full-documents mutants docs wheel clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,17 @@ test: $(READY) ## Run the tests; warnings are errors
 
 # The seed is printed with the command; SEED=... plays a run again. The seeds of the histories are their numbers.
 SEED ?= $(shell date +%s)
-full: $(READY) ## Run the tests with many more examples (tests/sizes.py); takes about two hours
-	SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200 --hypothesis-seed=$(SEED)
+FULL := SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200 --hypothesis-seed=$(SEED)
+DOCUMENT_SUITES := tests/documents tests/yjs tests/reference/test_documents_agree.py \
+	tests/client_sdk/test_document_traces.py tests/client_sdk/test_document_histories.py
+
+full: full-rules full-documents ## Run the tests with many more examples (tests/sizes.py); over two hours, in two parts
+
+full-rules: $(READY) ## The part of `full` without the suites of documents
+	$(FULL) $(DOCUMENT_SUITES:%=--ignore=%)
+
+full-documents: $(READY) ## The other part: hostile bytes, editing traces, histories with documents, yjs
+	$(FULL) $(DOCUMENT_SUITES)
 
 mutants: $(READY) ## Break each merge rule in several ways; fails if the tests do not notice one
 	$(BIN)/python -m tests.mutations

@@ -6,11 +6,13 @@ mean equal documents.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from conflict_rules.crdt import DocumentKind, Marker
+from conflict_rules.documents.causal_order import in_causal_order
 from conflict_rules.values import JsonValue
 from syncd.app import App
 from syncd.documents.protocol import Documents
@@ -69,7 +71,7 @@ class DocumentReader:
             if asked.seq:
                 news = await snapshot.updates_since(asked.key, asked.since, asked.seq)
                 if news is not None:
-                    return DocumentPart(asked.key, asked.since, asked.seq + len(news), news)
+                    return DocumentPart(asked.key, asked.since, asked.seq + len(news), await _in_causal_order(news))
             stored = await snapshot.document(asked.key)
         if stored is None:
             raise _unknown(asked.key)
@@ -114,7 +116,13 @@ class DocumentReader:
 
             whole = [await self._documents.diff(asked.key, kind, stored.since, stored.seq, load, asked.state)]
         # Those that wait for what they depend on are in no difference.
-        return [*whole, *(update for _, update in stored.updates)]
+        return [*whole, *await _in_causal_order([update for _, update in stored.updates])]
+
+
+async def _in_causal_order(updates: Sequence[bytes]) -> Sequence[bytes]:
+    if sum(map(len, updates)) < _SMALL_BYTES:
+        return in_causal_order(updates)
+    return await asyncio.to_thread(in_causal_order, updates)
 
 
 def _unknown(key: DocumentKey) -> NotFound:
