@@ -46,6 +46,7 @@ class Signal:
         self._socket = _reserve(0)
         self._port: int = self._socket.getsockname()[1]
         self._listener: asyncio.Server | None = None
+        self._up = False
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._ambush: _Ambush | None = None
         self._deaf = False
@@ -63,6 +64,7 @@ class Signal:
     async def restore(self) -> None:
         """Let connections through."""
         if self._listener is None:
+            self._up = True
             self._listener = await asyncio.start_server(self._accept, sock=self._socket)
 
     def cut(self) -> None:
@@ -71,6 +73,7 @@ class Signal:
             return
         self._listener.close()
         self._listener = None
+        self._up = False
         self._deaf = False
         for writer in list(self._connections):
             _reset(writer)
@@ -96,6 +99,10 @@ class Signal:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._up:
+            # The listener had taken it before the cut, and hands it over only now.
+            _reset(writer)
+            return
         task = asyncio.create_task(self._serve(reader, writer), name=f"signal-{self.phone}")
         self._connections[writer] = task
 
