@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve check format-check format lint types imports test full full-rules full-documents mutants docs wheel clean
+.PHONY: help setup demo serve check format-check format lint types imports test full full-rules full-documents bench mutants docs wheel clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ full-rules: $(READY) ## The part of `full` without the suites of documents
 
 full-documents: $(READY) ## The other part: hostile bytes, editing traces, histories with documents, yjs
 	$(FULL) $(DOCUMENT_SUITES)
+
+bench: $(READY) ## Measure syncd beside ceilings and peers, and record the ratios; about an hour. BENCH="W1 --quick" for less
+	$(BIN)/python -m benchmarks $(BENCH)
 
 mutants: $(READY) ## Break each merge rule in several ways; fails if the tests do not notice one
 	$(BIN)/python -m tests.mutations

@@ -71,8 +71,8 @@ def tapped(*, relays: bool) -> Iterator[Line]:
         line.fetches += 1
         return await fetch(transport, requests)
 
-    LiveSocket.subscribe, LiveSocket.receive = asking, receiving  # type: ignore[method-assign]
-    Transport.documents = counting  # type: ignore[method-assign]
+    LiveSocket.subscribe, LiveSocket.receive = asking, receiving  # type: ignore[method-assign, assignment]
+    Transport.documents = counting  # type: ignore[method-assign, assignment]
     try:
         yield line
     finally:

@@ -1,0 +1,34 @@
+"""syncd itself: `syncd serve` as anyone starts it, on a fresh SQLite file, with what it does by default."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from benchmarks.harness.processes import Server, free_port, start, started
+
+__all__ = ["serve", "serving"]
+
+
+def _command(database: Path, port: int, app: str | None) -> list[str]:
+    command = [sys.executable, "-m", "syncd", "serve", *([app] if app else [])]
+    return [*command, "--host", "127.0.0.1", "--port", str(port), "--database", str(database), "--json"]
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, *, app: str | None = None, environment: Mapping[str, str] | None = None, name: str = "syncd"
+) -> AsyncIterator[Server]:
+    """A running server, stopped on leaving. `app`: as `syncd serve` takes it; None: any type, rule `merge`."""
+    port = free_port()
+    command = _command(folder / f"{name}.db", port, app)
+    async with started(command, port=port, folder=folder, environment=environment, name=name) as server:
+        yield server
+
+
+async def serve(folder: Path, *, app: str | None = None, name: str = "syncd") -> Server:
+    """A running server on the file that is in `folder` from before, if there is one; whoever calls this stops it."""
+    port = free_port()
+    return await start(_command(folder / f"{name}.db", port, app), port=port, folder=folder, name=name)
