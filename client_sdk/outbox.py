@@ -87,7 +87,7 @@ class Entry:
         """The same intent under another replica id and number. Its stamp keeps its time, and names the new replica."""
 
         def anew(change: Change) -> Change:
-            return replace(change, replica=replica, n=n, base=base, stamp=replace(change.stamp, replica=replica))
+            return replace(change, replica=replica, n=n, base=base, stamp=change.stamp._replace(replica=replica))
 
         meaning = None if self.meaning is None else anew(self.meaning)
         return Entry.of(self.seq, anew(self.change), self.made_ms, lambda change: meaning)

@@ -96,7 +96,7 @@ async def _make(replica: Replica, changes: Sequence[Change]) -> None:
                 replica=replica.id,
                 n=replica.row.next_n + index,
                 # Its time stays: it was made when it was made (law 2).
-                stamp=replace(change.stamp, replica=replica.id),
+                stamp=change.stamp._replace(replica=replica.id),
             ),
             replica.clock.device_ms(),
             replica.lift,

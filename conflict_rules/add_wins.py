@@ -65,10 +65,10 @@ class AddWins:
         for element in edit.add:
             # A repeat finds the dot that it left, and leaves it.
             own = [dot for dot in _marks(before, element) if dot.stamp == offer.stamp]
-            _put(dots, element, [*_unseen(dots, element, offer), *(own or [Mark(offer.version, offer.stamp)])])
+            _put(dots, element, [*_unseen(dots, element, offer), *(own or [offer.mark])])
         if held is not None and dots == before:
             return Settled(Fate.SAME, held)
-        mark = Mark(offer.version, offer.stamp) if held is None else shared_mark(held.mark, offer)
+        mark = offer.mark if held is None else shared_mark(held.mark, offer)
         elements: list[JsonValue] = [dots[key][0] for key in sorted(dots)]
         return Settled(Fate.TAKEN, Held(elements, mark, _data(dots)))
 

@@ -29,6 +29,8 @@ _KEPT_SETTLEMENTS: Final = 20
 
 def disputed_fields(before: State | None, after: State) -> list[str]:
     """The fields whose conflicts have something to learn of the step from `before` to `after`."""
+    if not after.rule_data and (before is None or not before.rule_data):
+        return []
     names = {*(before.rule_data if before is not None else ()), *after.rule_data}
     return sorted(name for name in names if _has_news(before, after, name))
 

@@ -11,7 +11,6 @@ from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
-from conflict_rules.state import Mark
 from conflict_rules.values import MAX_INTEGER, InvalidValue, JsonValue
 
 __all__ = ["COUNTER", "Adds"]
@@ -39,7 +38,7 @@ class Adds:
         """See `FieldRule.merge`."""
         increment = _increment(offer)
         if held is None:
-            return Settled(Fate.TAKEN, Held(increment, Mark(offer.version, offer.stamp)))
+            return Settled(Fate.TAKEN, Held(increment, offer.mark))
         before = held.value if isinstance(held.value, int) and not isinstance(held.value, bool) else 0
         total = before + increment
         if abs(total) > MAX_INTEGER:

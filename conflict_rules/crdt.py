@@ -17,7 +17,6 @@ from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
 from conflict_rules.several import shared_mark
-from conflict_rules.state import Mark
 from conflict_rules.values import InvalidValue, JsonValue
 
 __all__ = ["CRDT", "Collaborative", "DocumentKind", "Marker", "marker_of", "update_of"]
@@ -97,7 +96,7 @@ class Collaborative:
         marker = None if held is None else marker_of(held.value)
         if held is None or marker is None:
             first = Marker(offer.version, 1)
-            return Settled(Fate.TAKEN, Held(first.value(), Mark(offer.version, offer.stamp)))
+            return Settled(Fate.TAKEN, Held(first.value(), offer.mark))
         further = Marker(marker.since, marker.seq + 1)
         return Settled(Fate.TAKEN, Held(further.value(), shared_mark(held.mark, offer)))
 

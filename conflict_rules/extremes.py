@@ -7,7 +7,6 @@ from conflict_rules.field_rule import Fate, Held, Offer, Settled
 from conflict_rules.guide import Guide
 from conflict_rules.record_rule import RecordRule
 from conflict_rules.rule import register_rule
-from conflict_rules.state import Mark
 from conflict_rules.values import InvalidValue, JsonValue
 
 __all__ = ["MAX", "MIN", "Greatest", "Least"]
@@ -37,7 +36,7 @@ class Greatest:
                 "invalid_field", offer.name, f"{offer.name}: a number or a text, and the same of both for ever"
             )
         if held is None or _kind(held.value) is None or self._beats(offer.value, held.value):
-            return Settled(Fate.TAKEN, Held(offer.value, Mark(offer.version, offer.stamp)))
+            return Settled(Fate.TAKEN, Held(offer.value, offer.mark))
         if offer.value == held.value:
             return Settled(Fate.SAME, held)
         return self._lost(held)

@@ -5,9 +5,8 @@ Pure, like everything here. What is the same for every field of every rule is in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from conflict_rules.algebra import Algebra
 from conflict_rules.change import Change, Op
@@ -32,8 +31,7 @@ class Fate(Enum):
     """Another change stands until a person has chosen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What a field holds: its value, its mark, and what its rule keeps beside them, None for nothing."""
 
     value: JsonValue
@@ -41,14 +39,16 @@ class Held:
     data: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One field of a change. `version`: what the scope takes if the change has an effect."""
+class Offer(NamedTuple):
+    """One field of a change. `version`: what the scope takes if the change has an effect. `mark`: what a field is
+    marked with that takes it as it is.
+    """
 
     name: str
     value: JsonValue
     change: Change
     version: int
+    mark: Mark
 
     @property
     def stamp(self) -> Stamp:
@@ -65,8 +65,7 @@ class Offer:
         return mark.seen_by(self.change)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What a field rule decided. `held`: what the field holds from now on. `code`, `why`: of a loss."""
 
     fate: Fate
@@ -126,7 +125,7 @@ def overwrite(held: Held | None, offer: Offer) -> Settled:
     arrives later (counterexample 4). This very change, told again, raises nothing: it would win more than it did.
     """
     if held is None:
-        return Settled(Fate.TAKEN, Held(offer.value, Mark(offer.version, offer.stamp)))
+        return Settled(Fate.TAKEN, Held(offer.value, offer.mark))
     old = held.mark.stamp
     if old == offer.stamp and same_value(held.value, offer.value):
         return Settled(Fate.SAME, held)

@@ -6,8 +6,6 @@ is kept by the conflict (see `conflict`); the field only remembers that, and sin
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from conflict_rules.algebra import Algebra
 from conflict_rules.change import Op
 from conflict_rules.dispute import Dispute, conflict_id, dispute_of
@@ -26,7 +24,7 @@ def ask(held: Held, offer: Offer) -> Settled:
     dispute = Dispute(conflict_id(change.type, change.id, offer.name), offer.version, open=True)
     return Settled(
         Fate.ASKED,
-        replace(held, data=dispute.data()),
+        held._replace(data=dispute.data()),
         "values_differ",
         f"another {offer.name} was saved without either having seen the other; somebody has to choose",
     )
@@ -46,7 +44,7 @@ def choose(held: Held | None, offer: Offer) -> Settled:
 
 def _ended(settled: Settled, dispute: Dispute, offer: Offer) -> Settled:
     data = Dispute(dispute.conflict, offer.version, open=False).data()
-    return Settled(Fate.TAKEN, replace(settled.held, data=data))
+    return Settled(Fate.TAKEN, settled.held._replace(data=data))
 
 
 class Asks:

@@ -55,9 +55,11 @@ class RecordRule:
         if change.op is Op.SETTLE:
             self._check_settlement(change)
         taken = _Fields(state, change, version)
+        mark = Mark(version, change.stamp)
+        rules, default = self.fields, self.default
         for name, value in change.fields.items():
-            rule = self.field_rule(name)
-            taken.settle(name, rule.merge(taken.held(name), Offer(name, value, change, version)))
+            rule = rules.get(name, default)
+            taken.settle(name, rule.merge(taken.held(name), Offer(name, value, change, version, mark)))
         return taken.merged()
 
     def _check_settlement(self, change: Change) -> None:
@@ -100,7 +102,7 @@ class _Fields:
 
     def merged(self) -> Merged:
         """The outcome, and the state that results."""
-        state, fates = self._state, [settled.fate for settled in self._settled.values()]
+        state, fates = self._state, {settled.fate for settled in self._settled.values()}
         moved = Fate.TAKEN in fates or Fate.ASKED in fates
         if state is not None and not moved:
             return Merged(self._outcome(state, state.version), state)

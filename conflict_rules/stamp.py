@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 __all__ = [
     "MAX_DRIFT_MS",
@@ -65,20 +65,25 @@ class ClockOverflow(StampError):
         super().__init__(f"a wall clock of {wall_ms} ms does not fit a stamp; set the device's clock")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stamp:
+class _Reading(NamedTuple):
+    wall_ms: int
+    count: int  # type: ignore[assignment]  # it counts, and nobody counts in it
+    replica: str
+
+
+class Stamp(_Reading):
     """One reading of a hybrid logical clock; ordered by wall clock, then counter, then replica.
 
     The text form sorts as the stamps do, so that other languages can compare the strings.
     """
 
-    wall_ms: int
-    count: int
-    replica: str
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.wall_ms <= _MAX_WALL_MS:
-            raise ClockOverflow(self.wall_ms)
+    def __new__(cls, wall_ms: int, count: int, replica: str) -> Self:
+        """Raises `ClockOverflow`."""
+        if not 0 <= wall_ms <= _MAX_WALL_MS:
+            raise ClockOverflow(wall_ms)
+        return tuple.__new__(cls, (wall_ms, count, replica))
 
     def __str__(self) -> str:
         return f"{self.wall_ms:012x}.{self.count:04x}.{self.replica}"

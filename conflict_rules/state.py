@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from conflict_rules.change import Change
 from conflict_rules.stamp import Stamp
@@ -16,8 +17,7 @@ from conflict_rules.values import JsonValue
 __all__ = ["Mark", "Origin", "State"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """When a field got its value: at which version of the scope, and under which effective stamp."""
 
     version: int
@@ -31,8 +31,7 @@ class Mark:
         return self.version <= change.base or self.stamp.replica == change.replica
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The change that led to a state: the replica's id and its number there."""
 
     replica: str

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from conflict_rules.change import Change, Op
 from conflict_rules.outcome import Kind, Outcome
 from conflict_rules.stamp import Stamp, StampMalformed
@@ -23,6 +25,7 @@ from conflict_rules.values import (
     RepeatedKeys,
     canonical_json,
     clean_fields,
+    plain,
     valid_id,
     valid_scope,
     valid_type,
@@ -115,6 +118,11 @@ def change_digest(raw: object) -> bytes:
 
     Taken over the change as it was sent: any JSON value, readable as a change or not.
     """
+    if plain(raw):
+        try:
+            return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()[:16]
+        except TypeError:
+            pass  # Keys that are no text, half a surrogate pair, an integer of more than 64 bits.
     return hashlib.sha256(canonical_json(_hashable(raw))).digest()[:16]
 
 
@@ -150,6 +158,12 @@ def _encode_mark(mark: Mark) -> list[JsonValue]:
 
 
 def _encode_marks(state: State) -> list[JsonValue]:
+    if not state.marks:
+        return []
+    first = next(iter(state.marks.values()))
+    if all(mark is first for mark in state.marks.values()):
+        # Most have been set by one change, and never again.
+        return [_encode_mark(first)]
     by_mark: dict[Mark, list[str]] = {}
     for name, mark in state.marks.items():
         by_mark.setdefault(mark, []).append(name)
@@ -226,8 +240,12 @@ def _decode_fields(raw: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], 
 def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
     """The wire form of the outcome of change `n`; what is absent is left out."""
     encoded: dict[str, JsonValue] = {"n": n, "outcome": outcome.kind.value, "version": outcome.version}
-    why = {"code": outcome.code, "message": outcome.message, "field": outcome.field}
-    encoded.update({key: value for key, value in why.items() if value is not None})
+    if outcome.code is not None:
+        encoded["code"] = outcome.code
+    if outcome.message is not None:
+        encoded["message"] = outcome.message
+    if outcome.field is not None:
+        encoded["field"] = outcome.field
     if outcome.lost:
         encoded["lost"] = list(outcome.lost)
     if outcome.conflicts:
@@ -256,9 +274,9 @@ def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
 def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp: Stamp | None) -> Change:
     if isinstance(raw, RepeatedKeys):
         raise InvalidValue("repeated_key", raw.key, f"the key {raw.key!r} is given twice; give it once")
-    for key in raw:
-        if key not in _CHANGE_KEYS:
-            raise InvalidValue("unknown_key", str(key)[:140], f"a change has no {str(key)[:140]!r}")
+    if not raw.keys() <= _CHANGE_KEYS:
+        key = next(key for key in raw if key not in _CHANGE_KEYS)
+        raise InvalidValue("unknown_key", str(key)[:140], f"a change has no {str(key)[:140]!r}")
     if not valid_type(raw.get("type")):
         raise InvalidValue(
             "invalid_type", "type", "type: lower-case letters, digits and underscores, a letter first, at most 64"
@@ -296,9 +314,9 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
     return Change(
         replica=replica,
         n=n,
-        scope=str(scope),
-        type=str(raw["type"]),
-        id=str(raw["id"]),
+        scope=scope,  # type: ignore[arg-type]  # each of the three is text by now
+        type=raw["type"],  # type: ignore[arg-type]
+        id=raw["id"],  # type: ignore[arg-type]
         op=op,
         stamp=stamp,
         base=_count(raw.get("base", 0), "base"),

@@ -17,6 +17,9 @@ __all__ = ["open_app"]
 DEFAULT_SCOPE: Final = ScopeTemplate("main")
 """Where a resource lives whose creation names no scope."""
 
+_MOST_KNOWN: Final = 1_000
+"""Types that are remembered; a stranger may think of any number of names."""
+
 
 class _OpenType(ResourceType):
     """A type that nobody declared: any fields, in any scope."""
@@ -36,9 +39,17 @@ def open_app() -> App:
 class _OpenApp(App):
     open = True
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._known: dict[str, ResourceType] = {}
+
     def type(self, name: str) -> ResourceType | None:
         declared = super().type(name)
         if declared is not None:
             return declared
-        # Made anew each time: a cache would grow with every name that a stranger thinks of.
-        return _OpenType(name, rules.merge, None, DEFAULT_SCOPE, ()) if valid_type(name) else None
+        known = self._known.get(name)
+        if known is None and valid_type(name):
+            known = _OpenType(name, rules.merge, None, DEFAULT_SCOPE, ())
+            if len(self._known) < _MOST_KNOWN:
+                self._known[name] = known
+        return known

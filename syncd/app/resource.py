@@ -12,7 +12,8 @@ from typing import Annotated, Any, Self, cast
 import uuid_utils
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from conflict_rules import InvalidValue, JsonValue, Rule
+from conflict_rules import InvalidValue, JsonValue, RecordRule, Rule
+from conflict_rules.crdt import Collaborative
 from conflict_rules.values import valid_id
 from syncd.app.scope_template import ScopeTemplate
 from syncd.app.validation import check_fields, patch_model
@@ -90,6 +91,10 @@ class ResourceType:
         self.rule = rule
         self.model = model
         self.template = template
+        self.may_hold_documents = not isinstance(rule, RecordRule) or any(
+            isinstance(field_rule, Collaborative) for field_rule in (rule.default, *rule.fields.values())
+        )
+        """Whether a field of it can be a document."""
         self._required = required
 
     def scope_of(self, resource_id: str, fields: Mapping[str, JsonValue]) -> str | None:

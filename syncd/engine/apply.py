@@ -81,6 +81,7 @@ class Applier:
         self._run_hooks = run_hooks
         self._judged = judged
         self._corrects = corrects
+        self._last: tuple[str, Stamp | None] = ("", None)
 
     async def apply(self, member: Incoming) -> Applied:
         """Apply one change; its outcome, and the effective stamp if it has come to that."""
@@ -178,17 +179,18 @@ class Applier:
     def _effective_stamp(self, change: Change) -> Stamp:
         """Law 2: it is fixed here, once, at first acceptance."""
         last = self._workspace.replica(self._replica).last_stamp
+        if last != self._last[0]:
+            self._last = last, Stamp.parse(last) if last else None
         return effective_stamp(
-            change.stamp,
-            now_ms=self._now_ms,
-            after=Stamp.parse(last) if last else None,
-            max_drift_ms=self._limits.max_drift_ms,
+            change.stamp, now_ms=self._now_ms, after=self._last[1], max_drift_ms=self._limits.max_drift_ms
         )
 
     def _effective(self, change: Change, stamp: Stamp) -> Change:
         # A version that this scope has not reached was shown by a database that was restored since: it claims nothing.
-        head = self._workspace.head(change.scope)
-        return replace(change, stamp=stamp, base=change.base if change.base <= head else 0)
+        base = change.base if change.base <= self._workspace.head(change.scope) else 0
+        if base == change.base and stamp == change.stamp:
+            return change
+        return replace(change, stamp=stamp, base=base)
 
     def _merged(self, resource_type: ResourceType, state: State | None, change: Change) -> Merged:
         return apply_change(resource_type.rule, state, change, self._workspace.head(change.scope) + 1)

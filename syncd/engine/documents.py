@@ -229,7 +229,7 @@ def kind_of(app: App, key: DocumentKey) -> DocumentKind | None:
 def document_fields(app: App, change: Change) -> Iterator[tuple[DocumentKey, DocumentKind, object]]:
     """The fields of a change that hold documents: of which, of what kind, and what is offered."""
     resource_type = app.type(change.type) if change.fields else None
-    if resource_type is None:
+    if resource_type is None or not resource_type.may_hold_documents:
         return
     for name, value in change.fields.items():
         rule = resource_type.rule.field_rule(name)

@@ -7,7 +7,6 @@ The mark is written with the outcome, so that it counts what was settled, once, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from conflict_rules import Outcome
@@ -24,7 +23,7 @@ def marked(row: ReplicaRow, member: Incoming, outcome: Outcome, now_ms: int) -> 
     if outcome.code != _FAILED or member.refused is not None:
         # Refused without having been tried is nobody's doing.
         return row
-    return replace(row, failed_updates=row.failed_updates + 1, failed_at_ms=now_ms)
+    return row._replace(failed_updates=row.failed_updates + 1, failed_at_ms=now_ms)
 
 
 def newly_marked(before: Mapping[str, ReplicaRow], after: Iterable[ReplicaRow]) -> Iterator[ReplicaRow]:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from conflict_rules import Change, Kind, Outcome
 from conflict_rules.values import RepeatedKeys
 from conflict_rules.wire import MalformedChange
@@ -41,8 +43,9 @@ def scope_of(member: Incoming) -> str:
 
 def kept(member: Incoming) -> bytes:
     """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
-    raw = _spelt_out(member.raw) if isinstance(member.change, MalformedChange) else member.raw
-    return json.dumps(raw, ensure_ascii=True, default=repr, separators=(",", ":")).encode()
+    if not isinstance(member.change, MalformedChange):
+        return orjson.dumps(member.raw)
+    return json.dumps(_spelt_out(member.raw), ensure_ascii=True, default=repr, separators=(",", ":")).encode()
 
 
 def _spelt_out(raw: object) -> object:

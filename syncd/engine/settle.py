@@ -71,6 +71,8 @@ class Settler:
     async def _settle_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
         """Answer repeats from store, turn gaps away, and apply what is new as one unit."""
         expected = self._workspace.replica(self._replica).settled + 1
+        if len(unit) == 1 and unit[0].change.n == expected and unit[0].waits is None:
+            return await self._apply_unit(unit)
         new: dict[int, Incoming] = {}
         for place, member in enumerate(unit):
             if member.change.n == expected + len(new):
@@ -219,8 +221,7 @@ class Settler:
         )
         self._workspace.settle(
             row,
-            replace(
-                marked(before, member, outcome, self._now_ms),
+            marked(before, member, outcome, self._now_ms)._replace(
                 settled=n,
                 last_stamp=row.stamp or before.last_stamp,
                 clock_ahead_ms=ahead_ms if ahead_ms > self._limits.max_drift_ms else 0,

@@ -5,10 +5,10 @@ Pure: rows come in, a `Commit` comes out. `mark` and `undo` are the way back for
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from conflict_rules import State
 from conflict_rules.crdt import marker_of
@@ -34,7 +34,7 @@ _MISSING = object()
 
 def encode_body(state: State) -> bytes:
     """The bytes of a state as they are stored and sent."""
-    return json.dumps(encode_state(state), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return orjson.dumps(encode_state(state))
 
 
 class Workspace:
@@ -110,7 +110,7 @@ class Workspace:
         """The resource as of now, tombstones included; None if it never was. Decoded once."""
         if key not in self._states:
             row = self._loaded[key]
-            self._states[key] = None if row is None else decode_state(json.loads(row.body), row.scope)
+            self._states[key] = None if row is None else decode_state(orjson.loads(row.body), row.scope)
         return self._states[key]
 
     def written(self, scope: str) -> list[State]:
@@ -177,7 +177,7 @@ class Workspace:
             for key, state in self._new_states.items()
         ]
         states.sort(key=lambda row: (row.scope, row.version))
-        replicas = [replace(row, seen_at_ms=at_ms) for row in self._new_replicas.values()]
+        replicas = [row._replace(seen_at_ms=at_ms) for row in self._new_replicas.values()]
         digests = {scope: self._digests[scope] for scope in self._new_scopes}
         return Commit(
             states,

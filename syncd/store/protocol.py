@@ -56,8 +56,7 @@ ResourceKey = tuple[str, str]
 """(type, id): one resource; an id is used once in a type, in whatever scope."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateRow:
+class StateRow(NamedTuple):
     """The newest state of a resource. `body`: its wire form, encoded; stored and sent on as it is."""
 
     scope: str
@@ -68,8 +67,7 @@ class StateRow:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SettledRow:
+class SettledRow(NamedTuple):
     """One settled change: at once the stored outcome (law 3), the history, and the quarantine (invariant 5).
 
     `digest`: 16 bytes, tells a repeat from another change. `version`: the one it led to, or the scope's at that
@@ -137,8 +135,7 @@ class QuarantineTotal:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaRow:
+class ReplicaRow(NamedTuple):
     """What the server keeps for ever of a replica.
 
     `settled`: its highest settled number. `last_stamp`: the effective stamp of that change, "" for none.

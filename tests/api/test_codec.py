@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conflict_rules import InvalidValue
 from conflict_rules.values import RepeatedKeys, clean_value
 from conflict_rules.wire import change_digest
-from syncd.api.codec import MAX_TEXT_DEPTH, decode_json, encode_json
+from syncd.api.codec import MAX_TEXT_DEPTH, _decode_carefully, decode_json, encode_json
 from syncd.errors import InvalidMessage
 
 JSON_VALUES = st.recursive(
@@ -23,6 +23,25 @@ JSON_VALUES = st.recursive(
 @given(JSON_VALUES)
 def test_what_is_encoded_is_decoded_to_the_same_value(value: object) -> None:
     assert decode_json(encode_json(value)) == value
+
+
+OBJECTS = ['{"a":1}', '{"a":1,"a":2}', '{"a" :1,"a":2}', '{"a":{"b":1,"b":1}}', '{"a\\u0061":1,"aa":2}', '{"a":"\\":"}']
+ODD_OBJECTS = ['{"":{"":[]}}', '{"a"\n:1}', '{":":1}', '{"a":1,"b":"\\":"}', "[[]]"]
+NUMBERS = ["9223372036854775807", "9223372036854775808", "18446744073709551616", "-9223372036854775809", "1e300", "1.5"]
+TEXTS = ['"\\":"', '"\\ud800"', '"a:b"', '"\\u0000"']
+PIECES = st.sampled_from([*OBJECTS, *ODD_OBJECTS, *NUMBERS, *TEXTS])
+
+
+@given(st.recursive(PIECES, lambda inner: st.lists(inner, max_size=4).map(lambda some: f"[{','.join(some)}]")))
+def test_the_fast_reader_is_believed_only_where_the_careful_one_says_the_same(text: str) -> None:
+    fast, careful = decode_json(text.encode()), _decode_carefully(text.encode())
+    assert repr(fast) == repr(careful)
+
+
+def test_what_keeps_the_fast_reader_from_being_believed() -> None:
+    assert isinstance(decode_json(b'{"a" :1,"a":2}'), RepeatedKeys)
+    assert isinstance(decode_json(b'{"a":1,"a":2,"b":"x\\":"}'), RepeatedKeys)
+    assert decode_json(b"[18446744073709551616]") == [18446744073709551616]
 
 
 def depth_of(value: object) -> int:

@@ -125,6 +125,14 @@ def test_a_cleaned_value_shares_nothing_with_what_came() -> None:
     assert cleaned == {"tags": ["a"]}
 
 
+@given(GOOD_VALUES)
+def test_canonical_json_is_spelt_as_by_the_standard_library_since_digests_outlive_versions(
+    value: object,
+) -> None:
+    spelt = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    assert canonical_json(value) == spelt.encode()
+
+
 def test_canonical_json_spells_equal_objects_alike() -> None:
     assert canonical_json({"b": 1, "a": [1, {"d": "é", "c": None}]}) == '{"a":[1,{"c":null,"d":"é"}],"b":1}'.encode()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from syncd.store.protocol import (
@@ -25,7 +23,7 @@ PLENTY = 1 << 30
 def told(
     replica: str, n: int, id: str = "x", *, scope: str = "s", type: str = "note", kind: str = "applied"
 ) -> SettledRow:
-    return replace(settled_row(replica, n, scope, n), id=id, type=type, kind=kind)
+    return settled_row(replica, n, scope, n)._replace(id=id, type=type, kind=kind)
 
 
 async def settle(store: Store, *rows: SettledRow) -> None:
@@ -97,7 +95,7 @@ async def test_a_history_is_read_page_by_page_from_either_end(store: Store) -> N
 
 
 async def test_a_page_is_not_much_larger_than_wanted_and_never_empty_while_there_is_more(store: Store) -> None:
-    await settle(store, *(replace(told("r", n), change=b"x" * 1000) for n in range(1, 5)))
+    await settle(store, *(told("r", n)._replace(change=b"x" * 1000) for n in range(1, 5)))
     page = await history(store, limit_bytes=2500)
     assert (who(page), page.more) == ([("r", 1), ("r", 2)], True)
     page = await history(store, limit_bytes=1, after=page.rows[-1].no)
@@ -129,7 +127,7 @@ async def test_the_quarantine_is_what_was_rejected_by_replica_scope_and_type(sto
         told("r", 2, kind="rejected"),
         told("q", 1, kind="rejected", scope="t"),
         told("r", 3, kind="rejected", type="event"),
-        replace(settled_row("r", 4, "", 4)),
+        settled_row("r", 4, "", 4),
         told("q", 2, kind="overruled"),
     )
     assert who(await quarantine(store)) == [("r", 2), ("q", 1), ("r", 3), ("r", 4)]
@@ -147,9 +145,9 @@ async def test_it_is_counted_by_replica(store: Store) -> None:
     assert await totals(store) == []
     await settle(
         store,
-        replace(told("r", 1, kind="rejected"), change=b"x" * 10),
-        replace(told("r", 2, kind="rejected"), change=b"x" * 5),
-        replace(told("q", 1, kind="rejected"), change=b""),
+        told("r", 1, kind="rejected")._replace(change=b"x" * 10),
+        told("r", 2, kind="rejected")._replace(change=b"x" * 5),
+        told("q", 1, kind="rejected")._replace(change=b""),
         told("p", 1),
     )
     assert await totals(store) == [QuarantineTotal("q", 1, 0), QuarantineTotal("r", 2, 15)]
@@ -163,7 +161,7 @@ async def test_what_is_dealt_with_leaves_the_quarantine_and_stays_in_the_history
     await deal(store, Deal("r", 1, dealt))
     assert who(await quarantine(store)) == [("r", 2)]
     assert [total.changes for total in await totals(store)] == [1]
-    kept = replace(rows[0], change=b"") if dealt is Dealt.EXPORTED else rows[0]
+    kept = rows[0]._replace(change=b"") if dealt is Dealt.EXPORTED else rows[0]
     assert [(row.settled, row.dealt) for row in (await history(store)).rows] == [
         (kept, dealt),
         (rows[1], Dealt.NOT_YET),

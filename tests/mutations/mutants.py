@@ -248,8 +248,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "set-adds-only-once",
         _SET,
-        "[*_unseen(dots, element, offer), *(own or [Mark(offer.version, offer.stamp)])]",
-        "_unseen(dots, element, offer) or own or [Mark(offer.version, offer.stamp)]",
+        "[*_unseen(dots, element, offer), *(own or [offer.mark])]",
+        "_unseen(dots, element, offer) or own or [offer.mark]",
         "each add has a dot of its own",
     ),
     Mutant(
@@ -405,8 +405,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "base-beyond-the-head-counts",
         _APPLY,
-        "base=change.base if change.base <= head else 0",
-        "base=change.base",
+        "base = change.base if change.base <= self._workspace.head(change.scope) else 0",
+        "base = change.base",
         "law 10: a version that was never reached was not shown",
     ),
     Mutant(

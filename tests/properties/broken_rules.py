@@ -246,7 +246,7 @@ class _TwoSteps(AddWins):
         fates = set()
         for value, sees_all in steps:
             change = replace(offer.change, base=1_000_000) if sees_all else offer.change
-            settled = super().merge(held, replace(offer, value=value, change=change))
+            settled = super().merge(held, offer._replace(value=value, change=change))
             held = settled.held
             fates.add(settled.fate)
         assert held is not None
@@ -283,7 +283,7 @@ class TurnsAwaySilently(FirstCommitted):
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         settled = super().merge(held, offer)
-        return replace(settled, fate=Fate.SAME) if settled.fate is Fate.LOST else settled
+        return settled._replace(fate=Fate.SAME) if settled.fate is Fate.LOST else settled
 
 
 class LosesQuietly(Asks):
@@ -298,7 +298,7 @@ class TakesAndAsks(Asks):
 
     def disagree(self, held: Held, offer: Offer) -> Settled:
         asked = super().disagree(held, offer)
-        return replace(asked, held=replace(asked.held, value=offer.value))
+        return asked._replace(held=asked.held._replace(value=offer.value))
 
 
 class WholeRowsSettle(Asks):
@@ -322,7 +322,7 @@ class ArrivalSettles(Asks):
 
     def merge(self, held: Held | None, offer: Offer) -> Settled:
         if offer.change.op is Op.SETTLE:
-            offer = replace(offer, change=replace(offer.change, base=1_000_000))
+            offer = offer._replace(change=replace(offer.change, base=1_000_000))
         return super().merge(held, offer)
 
 
@@ -330,4 +330,4 @@ def _closed(settled: Settled) -> Settled:
     dispute = dispute_of(settled.held.data)
     if dispute is None:
         return settled
-    return Settled(Fate.TAKEN, replace(settled.held, data=replace(dispute, open=False).data()))
+    return Settled(Fate.TAKEN, settled.held._replace(data=replace(dispute, open=False).data()))
