@@ -173,7 +173,9 @@ class Applier:
         for key, update in updates.items():
             marker = marker_of(after.fields.get(key.field))
             assert marker is not None, "the rule `crdt` leaves a marker"
-            row = UpdateRow(key, after.scope, marker.since, marker.seq, after.version, change.replica, change.n, update)
+            waited = self._judged.waits(change.n, digest, key.field)
+            place = (key, after.scope, marker.since, marker.seq, after.version)
+            row = UpdateRow(*place, change.replica, change.n, update, waited)
             self._workspace.append(row, digest)
 
     def _effective_stamp(self, change: Change) -> Stamp:

@@ -71,7 +71,8 @@ class DocumentReader:
             if asked.seq:
                 news = await snapshot.updates_since(asked.key, asked.since, asked.seq)
                 if news is not None:
-                    return DocumentPart(asked.key, asked.since, asked.seq + len(news), await _in_causal_order(news))
+                    updates = await _in_order(news.updates, news.shuffled)
+                    return DocumentPart(asked.key, asked.since, asked.seq + len(updates), updates)
             stored = await snapshot.document(asked.key)
         if stored is None:
             raise _unknown(asked.key)
@@ -116,10 +117,12 @@ class DocumentReader:
 
             whole = [await self._documents.diff(asked.key, kind, stored.since, stored.seq, load, asked.state)]
         # Those that wait for what they depend on are in no difference.
-        return [*whole, *await _in_causal_order([update for _, update in stored.updates])]
+        return [*whole, *await _in_order([update for _, update in stored.updates], stored.shuffled)]
 
 
-async def _in_causal_order(updates: Sequence[bytes]) -> Sequence[bytes]:
+async def _in_order(updates: Sequence[bytes], shuffled: bool) -> Sequence[bytes]:
+    if not shuffled:
+        return updates
     if sum(map(len, updates)) < _SMALL_BYTES:
         return in_causal_order(updates)
     return await asyncio.to_thread(in_causal_order, updates)

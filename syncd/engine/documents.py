@@ -73,6 +73,11 @@ class Judged:
             raise StaleDocument
         return None if verdict.code is None else InvalidValue(verdict.code, f"fields.{name}", verdict.message)
 
+    def waits(self, n: int, digest: bytes, name: str) -> bool:
+        """Whether the update that change `n` has in this field was found to wait for others."""
+        verdict = self.verdicts.get((n, digest, name))
+        return verdict is not None and verdict.waits
+
     def check_heads(self, heads: Mapping[DocumentKey, DocumentHead]) -> None:
         """Raise `StaleDocument` unless the documents still stand where they were judged."""
         for key, line in self.lines.items():

@@ -37,6 +37,7 @@ __all__ = [
     "LedgerPage",
     "LedgerRow",
     "Loaded",
+    "LogTail",
     "Page",
     "QuarantineTotal",
     "ReplicaRow",
@@ -181,7 +182,8 @@ class StoredDocument:
     """A document as it is stored. It is the snapshot, and then the updates, in this order.
 
     `snapshot`: b"" if there is none. `updates`: (seq, bytes), ascending: every one above `snapshot_seq`, and of those
-    up to it the ones that the snapshot does not hold, because they wait for others.
+    up to it the ones that the snapshot does not hold, because they wait for others. `shuffled`: whether one of them
+    came before something that it needs.
     """
 
     since: int
@@ -189,12 +191,21 @@ class StoredDocument:
     snapshot: bytes
     snapshot_seq: int
     updates: Sequence[tuple[int, bytes]]
+    shuffled: bool = False
+
+
+class LogTail(NamedTuple):
+    """The newest updates of a document, in the order of their arrival. `shuffled`: as of a `StoredDocument`."""
+
+    updates: Sequence[bytes]
+    shuffled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateRow:
     """An update to append to a document. `seq` 1 of another `since` begins a new life: what is left of the one before
-    goes. `version`, `replica`, `n`: where the change that brought it led to, and which it was.
+    goes. `version`, `replica`, `n`: where the change that brought it led to, and which it was. `waited`: it came before
+    something that it needs.
     """
 
     key: DocumentKey
@@ -205,6 +216,7 @@ class UpdateRow:
     replica: str
     n: int
     update: bytes
+    waited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +418,7 @@ class Snapshot(Protocol):
         """
         ...
 
-    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
+    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> LogTail | None:
         """The updates above `seq` as they were appended, for whoever has the others; empty if there are none.
 
         None if the log does not say: it begins only behind `seq`, the document has not come as far, is gone, or has

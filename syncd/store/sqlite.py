@@ -25,6 +25,7 @@ from syncd.store.protocol import (
     LedgerPage,
     LedgerRow,
     Loaded,
+    LogTail,
     Page,
     QuarantineTotal,
     ResourceKey,
@@ -193,7 +194,7 @@ class SqliteSnapshot:
         """See `Snapshot.update_numbers`."""
         return await self._reader.run(_in_read, read_update_numbers, key, since, seqs)
 
-    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> Sequence[bytes] | None:
+    async def updates_since(self, key: DocumentKey, since: int, seq: int) -> LogTail | None:
         """See `Snapshot.updates_since`."""
         return await self._reader.run(_in_read, read_updates_since, key, since, seq)
 

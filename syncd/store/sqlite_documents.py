@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 from syncd.errors import StoreError
-from syncd.store.protocol import DocumentHead, DocumentKey, Squashed, StoredDocument, UpdateRow
+from syncd.store.protocol import DocumentHead, DocumentKey, LogTail, Squashed, StoredDocument, UpdateRow
 
 __all__ = [
     "read_document",
@@ -36,7 +36,7 @@ _DOCUMENT = """
     FROM documents AS d LEFT JOIN document_snapshots AS s ON s.document_no = d.no
     WHERE d.type = ? AND d.id = ? AND d.field = ?
 """
-_UPDATES = "SELECT seq, body FROM document_updates WHERE document_no = ? ORDER BY seq"
+_UPDATES = "SELECT seq, body, waited FROM document_updates WHERE document_no = ? ORDER BY seq"
 _LOG_REACHES = """
     SELECT no FROM documents
     WHERE type = :type AND id = :id AND field = :field AND since = :since AND :seq BETWEEN snapshot_seq AND seq
@@ -49,7 +49,7 @@ _UPDATE_NUMBERS = """
     CROSS JOIN replicas AS r ON r.no = u.replica_no
     WHERE d.type = :type AND d.id = :id AND d.field = :field AND d.since = :since
 """
-_UPDATES_ABOVE = "SELECT body FROM document_updates WHERE document_no = ? AND seq > ? ORDER BY seq"
+_UPDATES_ABOVE = "SELECT body, waited FROM document_updates WHERE document_no = ? AND seq > ? ORDER BY seq"
 
 _BEGIN_LIFE = """
     INSERT INTO documents (scope_no, type, id, field, since, seq, waiting, bytes)
@@ -60,7 +60,7 @@ _GO_ON = """
     WHERE type = :type AND id = :id AND field = :field AND since = :since AND seq = :first - 1
 """
 _APPEND = """
-    INSERT INTO document_updates (document_no, seq, version, replica_no, n, body) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO document_updates (document_no, seq, version, replica_no, n, body, waited) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 # A life gives way only to another one: to append the first update of the same one twice is refused by the tables.
@@ -102,7 +102,9 @@ def read_document(connection: sqlite3.Connection, key: DocumentKey) -> StoredDoc
     if found is None:
         return None
     no, since, seq, snapshot, snapshot_seq = found
-    return StoredDocument(since, seq, snapshot, snapshot_seq, connection.execute(_UPDATES, (no,)).fetchall())
+    rows = connection.execute(_UPDATES, (no,)).fetchall()
+    updates = [(row[0], row[1]) for row in rows]
+    return StoredDocument(since, seq, snapshot, snapshot_seq, updates, any(row[2] for row in rows))
 
 
 def read_update_numbers(
@@ -113,14 +115,13 @@ def read_update_numbers(
     return {seq: (replica, n) for seq, replica, n in connection.execute(_UPDATE_NUMBERS, asked)}
 
 
-def read_updates_since(
-    connection: sqlite3.Connection, key: DocumentKey, since: int, seq: int
-) -> Sequence[bytes] | None:
+def read_updates_since(connection: sqlite3.Connection, key: DocumentKey, since: int, seq: int) -> LogTail | None:
     """See `Snapshot.updates_since`."""
     found = connection.execute(_LOG_REACHES, {**key._asdict(), "since": since, "seq": seq}).fetchone()
     if found is None:
         return None
-    return [body for (body,) in connection.execute(_UPDATES_ABOVE, (found[0], seq))]
+    rows = connection.execute(_UPDATES_ABOVE, (found[0], seq)).fetchall()
+    return LogTail([body for body, _ in rows], any(waited for _, waited in rows))
 
 
 def write_drops(connection: sqlite3.Connection, keys: Sequence[DocumentKey]) -> None:
@@ -161,7 +162,7 @@ def write_updates(
     connection.executemany(
         _APPEND,
         [
-            (numbers[key], row.seq, row.version, replica_nos[row.replica], row.n, row.update)
+            (numbers[key], row.seq, row.version, replica_nos[row.replica], row.n, row.update, int(row.waited))
             for key, run in runs.items()
             for row in run
         ],

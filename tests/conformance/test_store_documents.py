@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,8 @@ async def heads(store: Store, *keys: DocumentKey) -> dict[DocumentKey, DocumentH
 
 async def updates_since(store: Store, since: int, seq: int, key: DocumentKey = NOTES) -> list[bytes] | None:
     async with store.snapshot() as snapshot:
-        updates = await snapshot.updates_since(key, since, seq)
-    return None if updates is None else [*updates]
+        tail = await snapshot.updates_since(key, since, seq)
+    return None if tail is None else [*tail.updates]
 
 
 async def test_a_document_is_the_updates_that_were_appended_in_their_order(store: Store) -> None:
@@ -201,6 +202,25 @@ async def test_the_updates_since_a_number_are_told_if_the_log_has_them_all(
     assert await updates_since(store, since, seq) == expected
 
 
+async def test_whether_an_update_came_before_what_it_needs_is_told_while_it_is_in_the_log(store: Store) -> None:
+    async def shuffled() -> list[bool]:
+        async with store.snapshot() as snapshot:
+            document = await snapshot.document(NOTES)
+            assert document is not None
+            tails = [await snapshot.updates_since(NOTES, 5, seq) for seq in (2, 3)]
+        return [document.shuffled, *(tail.shuffled for tail in tails if tail is not None)]
+
+    rows = [update_row(NOTES, 5, seq) for seq in range(1, 5)]
+    rows[2] = replace(rows[2], waited=True)
+    await write(store, Commit(updates=rows))
+    assert await shuffled() == [True, True, False]
+
+    await squash(store, 5, 3, 3)
+    assert await shuffled() == [True, False]
+    await squash(store, 5, 4)
+    assert await shuffled() == [False]
+
+
 async def test_which_change_brought_an_update_is_told_while_it_is_in_the_log(store: Store) -> None:
     await append(store, 5, 1, 2, 3)
     await squash(store, 5, 2, 1)
@@ -268,7 +288,7 @@ async def test_a_reader_sees_a_document_and_its_log_as_of_one_moment(store: Stor
         await append(store, 5, 3)
         await squash(store, 5, 3)
         assert await snapshot.document(NOTES) == before
-        assert await snapshot.updates_since(NOTES, 5, 1) == [b"5.2"]
+        assert await snapshot.updates_since(NOTES, 5, 1) == ([b"5.2"], False)
     assert await stored(store) == StoredDocument(5, 3, b"5: to 3", 3, [])
 
 

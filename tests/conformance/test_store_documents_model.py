@@ -160,8 +160,8 @@ async def compare(store: Store, keys: list[DocumentKey], model: Model) -> None:
             assert (document.snapshot, document.snapshot_seq) == (life.snapshot, life.snapshot_seq)
             assert [*document.updates] == sorted(life.log.items())
             for since, seq in [(life.since, seq) for seq in range(life.seq + 2)] + [(life.since - 1, life.seq)]:
-                updates: Any = await reader.updates_since(key, since, seq)
-                assert (updates if updates is None else [*updates]) == life.since_seq(since, seq)
+                tail: Any = await reader.updates_since(key, since, seq)
+                assert (None if tail is None else [*tail.updates]) == life.since_seq(since, seq)
 
 
 def test_a_store_holds_of_documents_what_a_dictionary_would(database_name: str, tmp_path: Path) -> None:
