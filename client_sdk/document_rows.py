@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-import aiosqlite
+from client_sdk.local_connection import LocalConnection
 
 __all__ = ["DOCUMENT_TABLES", "DocumentKey", "DocumentRows", "EchoRow", "HeadRow"]
 
@@ -85,7 +85,7 @@ class DocumentRows:
     """Of one open file. `rows` reads."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, rows: Callable[[str, Sequence[object]], Awaitable[list[Any]]]
+        self, connection: LocalConnection, rows: Callable[[str, Sequence[object]], Awaitable[list[Any]]]
     ) -> None:
         self._connection = connection
         self._rows = rows

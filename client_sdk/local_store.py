@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import aiosqlite
-
 from client_sdk.document_rows import DOCUMENT_TABLES, DocumentRows
 from client_sdk.errors import FileInUse, FileTooNew, FileUnusable, LocalFileError
+from client_sdk.local_connection import LocalConnection
 from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
@@ -95,7 +94,7 @@ class LocalStore:
     states may have changed.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, path: str) -> None:
+    def __init__(self, connection: LocalConnection, path: str) -> None:
         self.resource_writes = 0
         self._connection = connection
         self._path = path
@@ -110,11 +109,10 @@ class LocalStore:
         try:
             # A connection that cannot be made leaves a thread of aiosqlite behind; so it is tried without one.
             await asyncio.to_thread(lambda: sqlite3.connect(path).close())
+            connection = await LocalConnection.open(path, timeout_s=_BUSY_S)
         except sqlite3.Error as failure:
             raise _translated(failure, str(path)) from failure
-        connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_S)
         try:
-            await connection
             store = cls(connection, str(path))
             await store._prepare(new_replica)
         except BaseException as failure:
@@ -132,18 +130,13 @@ class LocalStore:
     async def transaction(self) -> AsyncIterator[None]:
         """All writes inside, or none; durable when left. Raises `LocalFileError` if the file could not take it."""
         try:
-            await self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            async with self._connection.transaction():
                 yield
-                await self._connection.execute("COMMIT")
-            except BaseException:
-                self.resource_writes += 1
-                # A full disk may have rolled back already.
-                with suppress(sqlite3.OperationalError):
-                    await self._connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as failure:
-            raise _translated(failure, self._path) from failure
+        except BaseException as failure:
+            self.resource_writes += 1
+            if isinstance(failure, sqlite3.Error):
+                raise _translated(failure, self._path) from failure
+            raise
 
     async def _prepare(self, new_replica: str) -> None:
         # Before the first use of the log: an exclusive lock then also does without shared memory.
@@ -189,7 +182,7 @@ class LocalStore:
 
     async def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         try:
-            return list(await self._connection.execute_fetchall(sql, values))
+            return await self._connection.rows(sql, values)
         except sqlite3.Error as failure:
             raise _translated(failure, self._path) from failure
 
