@@ -59,6 +59,10 @@ class LocalConnection:
         await self._run(_write, before)
         return await self._run(_rows, sql, values)
 
+    async def trace(self, told: Callable[[str], None]) -> None:
+        """Tell of every statement that the file is given from now on, on the connection's thread."""
+        await self._run(_trace, told)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """All writes inside, or none; durable when left."""
@@ -98,6 +102,10 @@ def _each(connection: sqlite3.Connection, sql: str, rows: Sequence[_Row]) -> Non
         connection.execute(sql, rows[0]).close()
     elif rows:
         connection.executemany(sql, rows).close()
+
+
+def _trace(connection: sqlite3.Connection, told: Callable[[str], None]) -> None:
+    connection.set_trace_callback(told)
 
 
 def _rows(connection: sqlite3.Connection, sql: str, values: _Row) -> list[Any]:

@@ -10,7 +10,7 @@ async def trace(client: Client) -> list[str]:
     """Every statement that the file is given from now on."""
     assert client._replica is not None
     statements: list[str] = []
-    await client._replica.store._connection.set_trace_callback(statements.append)
+    await client._replica.store._connection.trace(statements.append)
     return statements
 
 
