@@ -62,7 +62,8 @@ def _places(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for node in _classes([tree]):
         annotated = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
         fields = [target.id for target in annotated if isinstance(target, ast.Name)]
-        if any("dataclass" in ast.unparse(each) for each in node.decorator_list) and "code" in fields:
+        made_of_fields = [ast.unparse(each) for each in (*node.decorator_list, *node.bases)]
+        if any("dataclass" in each or each == "NamedTuple" for each in made_of_fields) and "code" in fields:
             yield node.name, fields.index("code")
     for owner, function in _functions(tree):
         names = [each.arg for each in function.args.posonlyargs + function.args.args]
