@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,14 +24,15 @@ def documents_request(port: int, note: str, since: int = 0, seq: int = 0) -> byt
 
 
 class Reader:
-    """Holds the updates of the text of `note`, as far as `seq`: one edit is one update. `fetched`: how often it had to
-    ask for some."""
+    """Holds the updates of the text of `note`. `reach`: how many edits the first so many of them hold, which the writer
+    adds to. `fetched`: how often it had to ask for some."""
 
-    def __init__(self, flow: Flow, port: int, connection: Connection, note: str) -> None:
+    def __init__(self, flow: Flow, port: int, connection: Connection, note: str, reach: Sequence[int]) -> None:
         self._flow = flow
         self._port = port
         self._connection = connection
         self._note = note
+        self._reach = reach
         self._since = 0
         self._seq = 0
         self._updates: list[bytes] = []
@@ -67,7 +68,7 @@ class Reader:
     def _take(self, document: dict[str, Any]) -> None:
         self._since, self._seq = document["since"], document["seq"]
         self._updates += _decoded(document["updates"])
-        self._flow.arrived(self._seq)
+        self._flow.arrived(self._reach[self._seq])
 
     async def _fetch(self) -> None:
         while True:

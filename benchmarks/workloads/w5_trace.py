@@ -2,10 +2,11 @@
 
 50,000 edits of one text (`harness/documents.py`), one update each, 256 on their way at most, and the text at the
 reader held against what was typed. syncd is durable: the writer pushes changes of a document's field, one push at a
-time with as many edits as may be on their way, and the reader, subscribed to the updates, takes what the deltas bring.
-The Yjs servers get each update as a message, and those with a database write to it behind what they have broadcast. The
-readers take the updates out of the frames and apply them when the clock has stopped, but for that of Hocuspocus, which
-merges them.
+time, and the reader, subscribed to the updates, takes what the deltas bring. As in the SDK, edits that wait while a
+push is under way are joined to one change of the next (the driver joins them while the clock runs); "syncd, unjoined"
+sends each as a change of its own. The Yjs servers get each update as a message, and those with a database write to it
+behind what they have broadcast. The readers take the updates out of the frames and apply them when the clock has
+stopped, but for that of Hocuspocus, which merges them.
 
 pycrdt-websocket with SQLite takes so long that it gets 5,000 edits, in a case of its own, once.
 """
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from pycrdt import merge_updates
 
 from benchmarks.ceilings import pycrdt_alone, relay
 from benchmarks.harness import syncd_driver
@@ -48,6 +51,7 @@ _QUICK_EDITS: Final = 1_000
 _RELAY: Final = "opaque relay"
 _APPLY: Final = "pycrdt alone"
 _BOTH: Final = "relay + apply"
+_UNJOINED: Final = "syncd, unjoined"
 _LEVELDB: Final = "y-websocket (LevelDB)"
 _STORED: Final = "pycrdt-websocket (SQLite)"
 _CASE: Final = "keystroke by keystroke"
@@ -80,6 +84,7 @@ class Trace:
             brief = _Run(standing, names, short)
             measures: dict[str, Measure] = {
                 SYNCD: run.syncd,
+                _UNJOINED: partial(run.syncd, joins=False),
                 **{name: partial(run.yjs, name, dialect) for name, dialect in _DIALECTS.items() if name != _STORED},
                 _RELAY: run.relay,
                 _APPLY: partial(pycrdt_alone.apply, file, whole.text),
@@ -158,30 +163,34 @@ class _Run:
         self._check(reader.text())
         return meter.sample(len(updates))
 
-    async def syncd(self) -> Sample:
-        """By pushes and deltas."""
+    async def syncd(self, *, joins: bool = True) -> Sample:
+        """By pushes and deltas; `joins`: what waits, into one change."""
         server = await self.standing.server(SYNCD)
         name = next(self.names)
         scope = f"notebook:{name}"
         before = f'"type":"note","id":"{name}","op":"update","base":0,"fields":{{"text":{{"update":"'
-        changes = [f'{before}{base64.b64encode(update).decode()}"}}}}' for update in self.typing.updates]
-        flow = Flow(len(changes))
+        updates = self.typing.updates
+        flow = Flow(len(updates))
+        reach = [0]
         entrance = syncd_driver.entrance(server.port, [scope], documents=True)
         async with connections(server.port, 2) as (pushes, fetches):
             writer = syncd_driver.Replica(server.port, name, pushes)
             await writer.push([f'"type":"note","id":"{name}","op":"create","base":0,"fields":{{"notebook":"{name}"}}'])
-            reader = Reader(flow, server.port, fetches, name)
+            reader = Reader(flow, server.port, fetches, name, reach)
             async with opened([Socket(entrance, reader.received)]), reader.fetching():
                 with Meter(server) as meter:
                     async with flow.bounded():
                         while room := await flow.room():
-                            part = changes[flow.sent : flow.sent + room]
+                            part = updates[flow.sent : flow.sent + room]
+                            if joins and len(part) > 1:
+                                part = [merge_updates(*part)]
+                            reach += range(flow.sent + 1, flow.sent + room + 1) if not joins else [flow.sent + room]
                             flow.sent += room
-                            await writer.push(part)
+                            await writer.push([f'{before}{base64.b64encode(one).decode()}"}}}}' for one in part])
                         await flow.finished()
                 self._check(reader.text())
         await until_quiet(server)
-        return meter.sample(len(changes), fetched=reader.fetched)
+        return meter.sample(len(updates), fetched=reader.fetched)
 
     def _check(self, text: str) -> None:
         if text != self.typing.text:
