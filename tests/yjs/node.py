@@ -101,9 +101,10 @@ class YjsPeer:
         updates: list[str] = (await self._ask({"do": "edit", "doc": doc, "seed": seed, "times": times}))["updates"]
         return updates
 
-    async def apply(self, doc: str, updates: Sequence[str]) -> None:
-        """Merge updates, in base64."""
-        await self._ask({"do": "apply", "doc": doc, "updates": list(updates)})
+    async def apply(self, doc: str, updates: Sequence[str]) -> list[str]:
+        """Merge updates, in base64; those that yjs makes upon them, where it tidies formats, which others need too."""
+        made: list[str] = (await self._ask({"do": "apply", "doc": doc, "updates": list(updates)}))["updates"]
+        return made
 
     async def show(self, doc: str) -> dict[str, Any]:
         """`json`; `runs`: of a text, with its formats; `clocks`: the state vector, `state`: encoded; `waits`: whether

@@ -3,7 +3,7 @@
 // node peer.cjs FOLDER       yjs is taken from FOLDER/node_modules
 // {"do": "open", "doc": "a", "kind": "text", "client": 1}      a document whose root is named as its kind
 // {"do": "edit", "doc": "a", "seed": 7, "times": 20}           -> {"updates": [base64, ...]}, one an edit
-// {"do": "apply", "doc": "a", "updates": [base64, ...]}
+// {"do": "apply", "doc": "a", "updates": [base64, ...]}         -> {"updates": [base64, ...]}, what yjs itself does upon it
 // {"do": "show", "doc": "a"}                                    -> {"json", "runs", "clocks", "state", "waits"}
 'use strict'
 
@@ -101,8 +101,15 @@ const acts = {
     return { updates }
   },
   apply({ doc: name, updates }) {
-    for (const update of updates) Y.applyUpdate(docs.get(name).doc, Buffer.from(update, 'base64'))
-    return {}
+    const { doc } = docs.get(name)
+    const made = []
+    // yjs tidies formats that a remote update has made idle, which is an edit of its own: a provider sends it on.
+    const hear = (update, origin) => origin === 'remote' || made.push(base64(update))
+    doc.on('update', hear)
+    // In one transaction: with a part of what is known, it would tidy away what another part needs.
+    doc.transact(() => updates.forEach((update) => Y.applyUpdate(doc, Buffer.from(update, 'base64'), 'remote')), 'remote')
+    doc.off('update', hear)
+    return { updates: made }
   },
   show({ doc: name }) {
     const { doc, root } = docs.get(name)

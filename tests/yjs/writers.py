@@ -42,7 +42,8 @@ async def apply_all(doc: Document, updates: Iterable[str]) -> None:
 
 
 class Reader:
-    """A yjs document that is kept up by what the server has. `since`, `seq`: as far as it is."""
+    """A yjs document that is kept up by what the server has. `since`, `seq`: as far as it is. `made`: what yjs has made
+    upon that, and whoever has it is to send."""
 
     def __init__(self, desk: Served, yjs: YjsPeer, kind: str, doc: str) -> None:
         self.desk = desk
@@ -51,6 +52,7 @@ class Reader:
         self.doc = doc
         self.since = 0
         self.seq = 0
+        self.made: list[str] = []
 
     async def catch_up(self) -> dict[str, Any]:
         """Bring what it lacks, and show it."""
@@ -63,8 +65,21 @@ class Reader:
                 (part,) = (await response.json())["documents"]
         assert "code" not in part, part
         self.since, self.seq = part["since"], part["seq"]
-        await self.yjs.apply(self.doc, part["updates"])
+        self.made += await self.yjs.apply(self.doc, part["updates"])
         return await self.yjs.show(self.doc)
+
+    async def catch_up_by(self, doc: Document, devices: Sequence[Client]) -> dict[str, Any]:
+        """The same, and what yjs makes upon it is sent by `doc`, which is on one of `devices`, until all have all."""
+        for _ in range(8):
+            shown = await self.catch_up()
+            if not self.made:
+                return shown
+            made, self.made = self.made, []
+            await apply_all(doc, made)
+            for _ in range(2):
+                for device in devices:
+                    await device.synced(30)
+        raise AssertionError("yjs tidies for ever")
 
     async def on_the_server(self) -> Any:
         """What the server says the document holds."""
