@@ -130,12 +130,13 @@ class Device:
         assert self.here._loop is not None
         return self.here._loop
 
-    async def look_at(self, kind: str, resource: str) -> None:
-        """Remember what the person is shown of a resource, to hold his changes to law 1."""
+    async def look_at(self, kind: str, resource: str, field: str | None = None) -> None:
+        """Remember what the person is shown of a resource, or of one field, to hold his changes to law 1."""
         assert self.here._replica is not None
         state = await self.here._replica.state((kind, resource))
         for name, mark in ({} if state is None else state.marks).items():
-            self.was_shown.add((resource, name, str(mark.stamp)))
+            if field in (None, name):
+                self.was_shown.add((resource, name, str(mark.stamp)))
 
     async def push(self) -> None:
         """Send what waits, until something goes wrong."""
@@ -301,6 +302,9 @@ class Play:
         if not conflicts:
             return False
         conflict = dice.choice(conflicts)
+        if conflict.field is not None:
+            # It shows the value that is accepted meanwhile; what is shown of the field from then on may be the answer.
+            await device.look_at(conflict.about["type"], conflict.about["id"], conflict.field)
         if not conflict.open and dice.random() < 0.5:
             await device.here.conflicts.reopen(conflict)
         elif dice.random() < 0.5:
