@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from syncd.store.protocol import DocumentKey
 
 __all__ = ["Memory", "Recorded", "Ticker"]
 
+_WORTH_A_LOOK_S = 0.1
 _BROKE = ("did not end", "made the merging library fail", "ended the process")
 
 
@@ -30,20 +34,39 @@ def held_up_s() -> float:
 
 class Ticker:
     """Turns with the event loop, and knows its longest pause: by the clock, without the time for which this thread was
-    ready and a busy machine had no processor for it."""
+    ready and a busy machine had no processor for it. `seen`: what the loop was at in the pauses of some length, the
+    longest last."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
+        self.seen: list[str] = []
         self._running = True
+        self._turned = time.monotonic()
 
     async def run(self) -> None:
+        loop_thread = threading.get_ident()
+        onlooker = threading.Thread(target=self._look_on, args=(loop_thread,), daemon=True)
+        onlooker.start()
         while self._running:
             before, held_up = time.monotonic(), held_up_s()
+            self._turned = before
             await asyncio.sleep(0.005)
-            self.longest_s = max(self.longest_s, time.monotonic() - before - (held_up_s() - held_up))
+            pause_s = time.monotonic() - before - (held_up_s() - held_up)
+            self.longest_s = max(self.longest_s, pause_s)
+        onlooker.join()
 
     def stop(self) -> None:
         self._running = False
+
+    def _look_on(self, loop_thread: int) -> None:
+        """From beside, since whoever holds the loop does not say so."""
+        longest_s = _WORTH_A_LOOK_S
+        while self._running:
+            time.sleep(0.02)
+            turned = self._turned
+            if (since_s := time.monotonic() - turned) > longest_s and (frame := sys._current_frames().get(loop_thread)):
+                longest_s = since_s
+                self.seen.append(f"{since_s * 1000:.0f} ms\n{''.join(traceback.format_stack(frame)[-6:])}")
 
 
 class Memory:
