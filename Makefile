@@ -40,7 +40,8 @@ test: $(READY) ## Run the tests; warnings are errors
 
 # The seed is printed with the command; SEED=... plays a run again. The seeds of the histories are their numbers.
 SEED ?= $(shell date +%s)
-FULL := SYNCD_TEST_SIZES=full $(PYTEST) --timeout 7200 --hypothesis-seed=$(SEED)
+# What was cut off goes on where it was, at the same commit: what has passed is noted in .full-passed.
+FULL := SYNCD_TEST_SIZES=full $(PYTEST) -p tests.going_on --go-on .full-passed --timeout 7200 --hypothesis-seed=$(SEED)
 DOCUMENT_SUITES := tests/documents tests/yjs tests/reference/test_documents_agree.py \
 	tests/client_sdk/test_document_traces.py tests/client_sdk/test_document_histories.py
 
