@@ -197,7 +197,9 @@ class Written:
         told = self.tokens[token]
         return (
             self.was_emptied(doc, life, token)
-            or (told.needs is not None and told.needs not in life.tokens)
+            # What was put under the same name and taken away again, in one change, says nothing and contends for it.
+            or (told.place.inside, told.place.name) in self.emptied_in(doc)
+            or (told.needs is not None and (told.needs not in life.tokens or self.may_lack(doc, life, told.needs)))
             or any(self.may_lack(doc, life, part) for part in told.place.inside)
             or len(self.written_under(doc, life).get((told.place.inside, told.place.name or ""), ())) > 1
             or (token in self.refused and self.is_troubled(doc, token))
