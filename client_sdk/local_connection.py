@@ -65,7 +65,8 @@ class LocalConnection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """All writes inside, or none; durable when left."""
+        """All writes inside, or none; durable when left. One does not go into another."""
+        assert self._gathered is None, "a transaction is open already"
         self._gathered = []
         try:
             yield

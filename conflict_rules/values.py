@@ -45,10 +45,6 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ATOMS: Final = frozenset({str, int, bool, type(None)})
 _CANONICAL: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
-_known_names: set[str] = set()
-"""Names of fields that were found to be good; they come again in every change. At most `_MOST_KNOWN_NAMES`."""
-_MOST_KNOWN_NAMES: Final = 10_000
-
 MAX_INTEGER: Final = (1 << 53) - 1
 """The largest integer that every client language holds exactly (RFC 8259, section 6)."""
 
@@ -118,21 +114,14 @@ def clean_fields(fields: Mapping[Any, object]) -> dict[str, JsonValue]:
         raise InvalidValue("repeated_key", fields.key, f"the field {fields.key!r} is given twice; give it once")
     cleaned: dict[str, JsonValue] = {}
     for name, value in fields.items():
-        if name not in _known_names:
-            _check_name(name)
+        if not isinstance(name, str) or _FIELD.fullmatch(name) is None:
+            raise InvalidName(
+                "invalid_field_name",
+                repr(name)[:140],
+                "a field name is 1 to 128 characters of text without control characters",
+            )
         cleaned[name] = clean_value(value, name)
     return cleaned
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or _FIELD.fullmatch(name) is None:
-        raise InvalidName(
-            "invalid_field_name",
-            repr(name)[:140],
-            "a field name is 1 to 128 characters of text without control characters",
-        )
-    if len(_known_names) < _MOST_KNOWN_NAMES:
-        _known_names.add(name)
 
 
 def clean_value(value: object, path: str = "value", depth: int = 0) -> JsonValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,9 +44,13 @@ def scope_of(member: Incoming) -> str:
 
 def kept(member: Incoming) -> bytes:
     """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
-    if not isinstance(member.change, MalformedChange):
-        return orjson.dumps(member.raw)
-    return json.dumps(_spelt_out(member.raw), ensure_ascii=True, default=repr, separators=(",", ":")).encode()
+    raw = member.raw
+    if isinstance(member.change, MalformedChange):
+        raw = _spelt_out(raw)
+    else:
+        with suppress(TypeError):
+            return orjson.dumps(raw)
+    return json.dumps(raw, ensure_ascii=True, default=repr, separators=(",", ":")).encode()
 
 
 def _spelt_out(raw: object) -> object:
