@@ -53,7 +53,7 @@ full-rules: $(READY) ## The part of `full` without the suites of documents
 full-documents: $(READY) ## The other part: hostile bytes, editing traces, histories with documents, yjs
 	$(FULL) $(DOCUMENT_SUITES)
 
-bench: $(READY) ## Measure syncd beside ceilings and peers, and record the ratios; about an hour. BENCH="W1 --quick" for less
+bench: $(READY) ## Measure syncd beside ceilings and peers, and record the ratios; takes long. BENCH="W1 --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH)
 
 mutants: $(READY) ## Break each merge rule in several ways; fails if the tests do not notice one

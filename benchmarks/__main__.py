@@ -72,7 +72,7 @@ def main(
 
     Examples:
 
-      python -m benchmarks                     everything: about an hour
+      python -m benchmarks                     everything, in three rounds
 
       python -m benchmarks --quick             does everything run? a few minutes
 

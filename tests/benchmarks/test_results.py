@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from benchmarks.harness.readme import BEGIN, END, table
@@ -50,4 +49,3 @@ def test_every_goal_has_a_minimum_or_an_aim_and_a_workload_its_own_name() -> Non
     assert goals
     assert all(goal.minimum is not None or goal.aim is not None for goal in goals)
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
-    assert json.dumps([workload.title for workload in WORKLOADS])
