@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Final
 from pycrdt import Doc, Text
 
 from benchmarks.harness.documents import read_updates
-from benchmarks.harness.processes import SERVER_CORE
+from benchmarks.harness.processes import on_server_core
 from benchmarks.harness.sample import Sample
 from benchmarks.peers.yjs_protocol import ROOT
 
@@ -40,10 +38,8 @@ async def load(document: Path, text: str) -> Sample:
 
 
 async def _measured(what: str, path: Path, text: str) -> Sample:
-    pinned = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
     process = await asyncio.create_subprocess_exec(
-        *pinned,
-        *(sys.executable, "-m", "benchmarks.ceilings.pycrdt_alone", what, str(path)),
+        *on_server_core([sys.executable, "-m", "benchmarks.ceilings.pycrdt_alone", what, str(path)]),
         cwd=_ROOT_FOLDER,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -17,7 +17,18 @@ from typing import Final
 
 from benchmarks.harness.sample import Sample
 
-__all__ = ["DRIVER_CORE", "SERVER_CORE", "Meter", "Server", "free_port", "pin_driver", "started", "wait_for_port"]
+__all__ = [
+    "DRIVER_CORE",
+    "SERVER_CORE",
+    "Meter",
+    "Server",
+    "free_port",
+    "on_server_core",
+    "pin_driver",
+    "start",
+    "started",
+    "wait_for_port",
+]
 
 SERVER_CORE: Final = 0
 DRIVER_CORE: Final = 1
@@ -102,6 +113,13 @@ class Meter:
         return Sample(units, self.seconds, self.server_cpu_s, self.driver_cpu_s, figures)
 
 
+def on_server_core(command: Sequence[str]) -> list[str]:
+    """The same command, kept to the servers' core, if there is more than one."""
+    if shutil.which("taskset") is None or (os.cpu_count() or 1) < 2:
+        return [*command]
+    return ["taskset", "-c", str(SERVER_CORE), *command]
+
+
 @asynccontextmanager
 async def started(
     command: Sequence[str],
@@ -136,11 +154,9 @@ async def start(
 ) -> Server:
     """See `started`; whoever calls this stops it."""
     log = folder / f"{name}.log"
-    pinned = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *pinned,
-            *command,
+            *on_server_core(command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -55,11 +55,10 @@ def ratio_of(goal: Goal, samples: Samples) -> Ratio:
     """The ratio that a goal is about. Figures of one round are divided by each other; the median is of these."""
     ours = samples.get(goal.case, {}).get(goal.of, ())
     theirs = samples.get(goal.against_case or goal.case, {}).get(goal.against, ())
-    against_figure = goal.against_figure or goal.figure
     found = [
         mine / other
         for one, two in zip(ours, theirs, strict=False)
-        if (mine := one.figure(goal.figure)) is not None and (other := two.figure(against_figure))
+        if (mine := one.figure(goal.figure)) is not None and (other := two.figure(goal.figure))
     ]
     if not found:
         return Ratio(goal)

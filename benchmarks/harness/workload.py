@@ -31,7 +31,7 @@ class Goal:
     """In `case`, `figure` of `of` divided by that of `against` is to be at least `minimum`, or, where less is better,
     at most that; `aim`: what we are after beyond it. At least one of both is there.
 
-    `against_case`, `against_figure`: where the other one is found, if not in `case` under `figure`.
+    `against_case`: where the other one is found, if not in `case`.
     """
 
     case: str
@@ -42,7 +42,6 @@ class Goal:
     less_is_better: bool = False
     of: str = SYNCD
     against_case: str | None = None
-    against_figure: str | None = None
 
     def met_by(self, ratio: float) -> bool:
         """Whether `ratio` reaches the minimum."""

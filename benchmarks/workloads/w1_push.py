@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.http_driver import Connection, connections
-from benchmarks.harness.processes import SERVER_CORE, Meter
+from benchmarks.harness.processes import Meter, on_server_core
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup
 from benchmarks.workloads.w1_contenders import CONTENDERS, FOOTBALL, MOST_CLIENTS, Client, Standing, python_path
@@ -153,12 +153,10 @@ def _percentiles(latencies_ms: Sequence[float]) -> dict[str, float]:
 async def _write_raw(folder: Path, batch: int, seconds: float) -> Sample:
     """Raw sqlite3 in a process of its own, on the servers' core; nothing else uses it meanwhile."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    pinned = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
-    command = [*pinned, sys.executable, "-m", "benchmarks.ceilings.raw_sqlite", "--database", str(folder / "raw.db")]
+    command = [sys.executable, "-m", "benchmarks.ceilings.raw_sqlite", "--database", str(folder / "raw.db")]
     try:
         process = await asyncio.create_subprocess_exec(
-            *command,
-            *("--batch", str(batch), "--seconds", str(seconds)),
+            *on_server_core([*command, "--batch", str(batch), "--seconds", str(seconds)]),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **python_path()},
