@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.stamp import Stamp
 from conflict_rules.values import JsonValue
 
@@ -24,6 +25,7 @@ class Op(StrEnum):
     """Choose the value of a field that is in dispute (law 8)."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Change:
     """One intent by one replica.

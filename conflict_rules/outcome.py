@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.state import State
 
 __all__ = ["Kind", "Merged", "Outcome"]
@@ -32,6 +33,7 @@ class Kind(StrEnum):
         return self in (Kind.APPLIED, Kind.MERGED, Kind.CONFLICT)
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One change's fate.
@@ -50,6 +52,7 @@ class Outcome:
     conflicts: tuple[str, ...] = ()
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What a rule makes of a state and a change: the outcome, and the state that results.

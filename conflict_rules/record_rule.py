@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,6 +11,7 @@ from conflict_rules.change import Change, Op
 from conflict_rules.deletes import Deletes
 from conflict_rules.dispute import conflict_id
 from conflict_rules.field_rule import Fate, FieldRule, Held, Offer, Settled
+from conflict_rules.later_stamp import LATER_STAMP
 from conflict_rules.outcome import Kind, Merged, Outcome
 from conflict_rules.state import Mark, Origin, State
 from conflict_rules.values import InvalidValue, JsonValue
@@ -54,6 +55,8 @@ class RecordRule:
         """See `Rule.merge`."""
         if change.op is Op.SETTLE:
             self._check_settlement(change)
+        elif state is None and self._takes_as_they_are(change.fields):
+            return _created(change, version)
         taken = _Fields(state, change, version)
         mark = Mark(version, change.stamp)
         rules, default = self.fields, self.default
@@ -62,6 +65,14 @@ class RecordRule:
             taken.settle(name, rule.merge(taken.held(name), Offer(name, value, change, version, mark)))
         return taken.merged()
 
+    def _takes_as_they_are(self, names: Iterable[str]) -> bool:
+        """Whether each of these fields, while it was never set, takes what it is offered: most changes are creations
+        of such fields, and need no asking field by field."""
+        if self.default is not LATER_STAMP:
+            return False
+        rules = self.fields
+        return not rules or all(rules.get(name, LATER_STAMP) is LATER_STAMP for name in names)
+
     def _check_settlement(self, change: Change) -> None:
         """Law 8: it names one conflict, which is about one field."""
         if len(change.fields) != 1:
@@ -69,6 +80,14 @@ class RecordRule:
         (name,) = change.fields
         if not self.field_rule(name).asks:
             raise InvalidValue("no_such_conflict", "conflict", f"conflict: {name} is merged without asking anybody")
+
+
+def _created(change: Change, version: int) -> Merged:
+    """What comes of a change whose fields were never set, and take what they are offered."""
+    marks = dict.fromkeys(change.fields, Mark(version, change.stamp))
+    origin = Origin(change.replica, change.n)
+    state = State(change.scope, change.type, change.id, version, dict(change.fields), marks, origin)
+    return Merged(Outcome(Kind.APPLIED, version), state)
 
 
 class _Fields:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from conflict_rules.change import Change
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.stamp import Stamp
 from conflict_rules.values import JsonValue
 
@@ -38,6 +39,7 @@ class Origin(NamedTuple):
     n: int
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class State:
     """A resource as one version of its scope has it.

@@ -18,6 +18,7 @@ import orjson
 __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER",
+    "MAX_NAME",
     "Fields",
     "InvalidName",
     "InvalidValue",
@@ -39,7 +40,7 @@ _ID = re.compile(r"[A-Za-z0-9_.:~@-]{1,128}")
 _SCOPE = re.compile(r"[A-Za-z0-9_.:~@-]{1,200}")
 _REPLICA = re.compile(r"(?!_\Z)[A-Za-z0-9_-]{1,64}")
 # A single "_" stands in marks for several replicas (see `several`).
-_FIELD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+_FIELD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")  # MAX_NAME
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _ATOMS: Final = frozenset({str, int, bool, type(None)})
@@ -47,6 +48,9 @@ _CANONICAL: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_k
 
 MAX_INTEGER: Final = (1 << 53) - 1
 """The largest integer that every client language holds exactly (RFC 8259, section 6)."""
+
+MAX_NAME: Final = 128
+"""How many characters the name of a field may have."""
 
 MAX_DEPTH: Final = 32
 """How deep arrays and objects may nest inside one field."""
@@ -114,7 +118,10 @@ def clean_fields(fields: Mapping[Any, object]) -> dict[str, JsonValue]:
         raise InvalidValue("repeated_key", fields.key, f"the field {fields.key!r} is given twice; give it once")
     cleaned: dict[str, JsonValue] = {}
     for name, value in fields.items():
-        if not isinstance(name, str) or _FIELD.fullmatch(name) is None:
+        # Most names are identifiers, and told to be so in a fifth of the time.
+        if not (type(name) is str and len(name) <= MAX_NAME and name.isidentifier()) and (
+            not isinstance(name, str) or _FIELD.fullmatch(name) is None
+        ):
             raise InvalidName(
                 "invalid_field_name",
                 repr(name)[:140],

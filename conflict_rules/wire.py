@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -41,6 +43,8 @@ __all__ = [
     "encode_change",
     "encode_outcome",
     "encode_state",
+    "outcome_text",
+    "spelling_of",
 ]
 
 PROTOCOL_VERSION: Final = 1
@@ -49,6 +53,9 @@ PROTOCOL_VERSION: Final = 1
 _CHANGE_KEYS = frozenset(
     {"n", "scope", "type", "id", "op", "fields", "base", "stamp", "group", "schema", "was", "conflict"}
 )
+
+_OPS: Final = {op.value: op for op in Op}
+_NOTHING: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 
 _HASHED_DEPTH = MAX_DEPTH + 8
 """Below this nothing can be applied, so that what is there need not tell two changes apart."""
@@ -98,7 +105,7 @@ def decode_change(
     `schema` and `stamp` stand in where the change names none. `scope` is left empty ("") where it is not given; the
     engine then finds it from the app or from the resource.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, (dict, Mapping)):
         return MalformedChange(None, "invalid_change", "a change is an object", None)
     n = raw.get("n")
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_INTEGER:
@@ -113,17 +120,23 @@ def decode_change(
         return MalformedChange(n, "invalid_stamp", f"stamp: {malformed}", "stamp")
 
 
-def change_digest(raw: object) -> bytes:
+def spelling_of(raw: object) -> bytes | None:
+    """A change as it was sent, in the one spelling of equal values; None for what is not made of plain values."""
+    if plain(raw):
+        # Else there are keys that are no text, half a surrogate pair, or an integer of more than 64 bits.
+        with suppress(TypeError):
+            return orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
+    return None
+
+
+def change_digest(raw: object, spelling: bytes | None = None) -> bytes:
     """16 bytes that tell a repeat from another change under the same number (law 3).
 
-    Taken over the change as it was sent: any JSON value, readable as a change or not.
+    Taken over the change as it was sent: any JSON value, readable as a change or not. `spelling`: see `spelling_of`,
+    for whoever has asked for it before.
     """
-    if plain(raw):
-        try:
-            return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()[:16]
-        except TypeError:
-            pass  # Keys that are no text, half a surrogate pair, an integer of more than 64 bits.
-    return hashlib.sha256(canonical_json(_hashable(raw))).digest()[:16]
+    text = spelling or spelling_of(raw) or canonical_json(_hashable(raw))
+    return hashlib.sha256(text).digest()[:16]
 
 
 def encode_state(state: State) -> dict[str, JsonValue]:
@@ -161,7 +174,7 @@ def _encode_marks(state: State) -> list[JsonValue]:
     if not state.marks:
         return []
     first = next(iter(state.marks.values()))
-    if all(mark is first for mark in state.marks.values()):
+    if len(set(map(id, state.marks.values()))) == 1:
         # Most have been set by one change, and never again.
         return [_encode_mark(first)]
     by_mark: dict[Mark, list[str]] = {}
@@ -253,6 +266,15 @@ def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
     return encoded
 
 
+def outcome_text(n: int, outcome: Outcome) -> bytes:
+    """The outcome of change `n` in one spelling, as it is kept."""
+    says_why = not (outcome.code is outcome.message is outcome.field is None)
+    if outcome.kind is Kind.APPLIED and not (says_why or outcome.lost or outcome.conflicts):
+        # What most come to.
+        return b'{"n":%d,"outcome":"applied","version":%d}' % (n, outcome.version)
+    return canonical_json(encode_outcome(n, outcome))
+
+
 def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
     """Read what `encode_outcome` wrote; raises ValueError, KeyError or TypeError if it was something else."""
     lost = raw.get("lost", [])
@@ -286,20 +308,20 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
     scope = raw.get("scope", "")
     if scope != "" and not valid_scope(scope):
         raise InvalidValue("invalid_scope", "scope", "scope: 1 to 200 characters of A-Z a-z 0-9 _ . : ~ @ -")
-    try:
-        op = Op(raw.get("op"))  # type: ignore[arg-type]  # whatever it is, Op says whether it is one
-    except ValueError:
-        raise InvalidValue("invalid_op", "op", f"op: one of {', '.join(Op)}") from None
+    name = raw.get("op")
+    op = _OPS.get(name) if isinstance(name, str) else None
+    if op is None:
+        raise InvalidValue("invalid_op", "op", f"op: one of {', '.join(Op)}")
     group = raw.get("group")
     if group is not None and not valid_id(group):
         raise InvalidValue("invalid_group", "group", "group: 1 to 128 characters of A-Z a-z 0-9 _ . : ~ @ -")
     fields = raw.get("fields", {})
-    if not isinstance(fields, Mapping):
+    if not isinstance(fields, (dict, Mapping)):
         raise InvalidValue("invalid_fields", "fields", "fields: an object of field names and values")
     if op is Op.DELETE and fields:
         raise InvalidValue("invalid_fields", "fields", "fields: a delete carries none")
     was = raw.get("was", {})
-    if not isinstance(was, Mapping):
+    if not isinstance(was, (dict, Mapping)):
         raise InvalidValue("invalid_was", "was", "was: an object of field names and the values that were shown")
     conflict = raw.get("conflict")
     if (op is Op.SETTLE) != (conflict is not None) or not (conflict is None or valid_id(conflict)):
@@ -323,7 +345,7 @@ def _decode(raw: Mapping[str, object], n: int, replica: str, schema: int, stamp:
         fields=clean_fields(fields),
         group=str(group) if group is not None else None,
         schema=_count(raw.get("schema", schema), "schema"),
-        was=clean_fields(was),
+        was=clean_fields(was) if "was" in raw else _NOTHING,
         conflict=None if conflict is None else str(conflict),
     )
 

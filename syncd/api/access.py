@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from syncd.errors import Forbidden, Unauthenticated
@@ -76,6 +77,7 @@ class Access:
         )
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address names this machine, and no other can make it point elsewhere."""
     if host.lower() == "localhost":

@@ -27,9 +27,10 @@ from conflict_rules import (
     effective_stamp,
 )
 from conflict_rules.crdt import marker_of, update_of
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.wire import MalformedChange
 from syncd.app import App, ResourceType, Veto
-from syncd.engine.disputes import Disputes
+from syncd.engine.disputes import Disputes, concerns_conflicts
 from syncd.engine.documents import Judged, document_fields
 from syncd.engine.incoming import Incoming, rejected, rejected_as
 from syncd.engine.limits import Limits
@@ -44,6 +45,7 @@ RunHooks = Callable[[Change], Awaitable[Sequence[str]]]
 """Runs the hooks for a change that took effect: the ids of the conflicts that they opened. May raise `Veto`."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Applied:
     """A change, what became of it, and its effective stamp if it came to that.
@@ -183,9 +185,12 @@ class Applier:
         last = self._workspace.replica(self._replica).last_stamp
         if last != self._last[0]:
             self._last = last, Stamp.parse(last) if last else None
-        return effective_stamp(
+        stamp = effective_stamp(
             change.stamp, now_ms=self._now_ms, after=self._last[1], max_drift_ms=self._limits.max_drift_ms
         )
+        # It will most likely be the last one when the next change comes.
+        self._last = str(stamp), stamp
+        return stamp
 
     def _effective(self, change: Change, stamp: Stamp) -> Change:
         # A version that this scope has not reached was shown by a database that was restored since: it claims nothing.
@@ -223,8 +228,9 @@ class Applier:
         self._workspace.put(merged.state, body)
         self._keep(updates, merged.state, change, digest)
         try:
-            await self._disputes.follow(state, merged.state, change)
-            asked = await self._run_hooks(change)
+            if concerns_conflicts(state, merged.state):
+                await self._disputes.follow(state, merged.state, change)
+            asked = await self._run_hooks(change) if self._app.hooks(change.type) else ()
         except InvalidValue as invalid:
             return rejected(invalid.code, str(invalid), invalid.field)
         except Veto as veto:

@@ -11,7 +11,12 @@ from conflict_rules.wire import MalformedChange
 from syncd.engine.workspace import Workspace, encode_body
 from syncd.store.protocol import ResourceKey
 
-__all__ = ["Disputes"]
+__all__ = ["Disputes", "concerns_conflicts"]
+
+
+def concerns_conflicts(before: State | None, after: State) -> bool:
+    """Whether a conflict has to know what led from one state to the other."""
+    return after.type == CONFLICT_TYPE or bool(disputed_fields(before, after))
 
 
 class Disputes:

@@ -110,6 +110,11 @@ class DocumentJudge:
         self._documents = documents
         self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
+    def concerns(self, incoming: Iterable[Incoming]) -> bool:
+        """Whether any of these changes may bring an update of a document."""
+        types = {member.change.type for member in incoming if isinstance(member.change, Change)}
+        return any(found.may_hold_documents for name in types if (found := self._app.type(name)) is not None)
+
     @asynccontextmanager
     async def judged(self, incoming: Sequence[Incoming], *, reborn: bool = False) -> AsyncIterator[Judged]:
         """What is to be known of these changes; until the block is left, their documents are nobody else's.

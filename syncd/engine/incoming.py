@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from conflict_rules import Change, Kind, Outcome
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.values import RepeatedKeys
 from conflict_rules.wire import MalformedChange
 
@@ -21,13 +22,14 @@ SCATTERED: Final = Outcome(
 """What becomes of a change whose group does not stand in one piece."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """One change of a push. `raw`: as it was sent, with the app version that its push named. `digest`: of what was
     sent, tells a repeat from another change (law 3).
 
     `refused`: what it is settled with, whatever it says, for the sake of its group. `waits`: why it cannot be settled
-    yet; what follows it then waits too.
+    yet; what follows it then waits too. `spelling`: of `raw`, if it has one (`spelling_of`).
     """
 
     change: Change | MalformedChange
@@ -35,6 +37,7 @@ class Incoming:
     digest: bytes
     refused: Outcome | None = None
     waits: Outcome | None = None
+    spelling: bytes | None = None
 
 
 def scope_of(member: Incoming) -> str:
@@ -47,6 +50,8 @@ def kept(member: Incoming) -> bytes:
     raw = member.raw
     if isinstance(member.change, MalformedChange):
         raw = _spelt_out(raw)
+    elif member.spelling is not None:
+        return member.spelling
     else:
         with suppress(TypeError):
             return orjson.dumps(raw)

@@ -94,6 +94,8 @@ class JudgedCommits:
         )
 
     async def _try(self, job: Job, *, reborn: bool = False) -> PushReply:
+        if not self._judge.concerns(job.incoming):
+            return await self._submit(job)
         async with self._judge.judged(job.incoming, reborn=reborn) as judged:
             return await self._submit(replace(job, judged=judged))
 

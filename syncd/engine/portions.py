@@ -6,11 +6,13 @@ Knows changes as they were sent, and no store. A group is never divided.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeVar
 
-__all__ = ["Pace", "group_of", "scattered_groups", "take_portion", "units_of"]
+__all__ = ["Pace", "group_of", "in_units", "scattered_groups", "take_portion", "units_of"]
+
+Member = TypeVar("Member")
 
 _ALONE: Final = 100
 _IN_COMPANY: Final = 10
@@ -54,10 +56,20 @@ class Pace:
 
 def units_of(raws: Sequence[object]) -> deque[list[object]]:
     """`raws` in order, by what is settled as one: each change, or the neighbours of one group."""
-    units: deque[list[object]] = deque()
-    for name, run in groupby(raws, key=group_of):
-        members = list(run)
-        units.extend([[member] for member in members] if name is None else [members])
+    return deque(in_units(raws, group_of))
+
+
+def in_units(members: Iterable[Member], group: Callable[[Member], str | None]) -> list[list[Member]]:
+    """`members` in order; neighbours of one group are together, whoever has none is alone."""
+    units: list[list[Member]] = []
+    last: str | None = None
+    for member in members:
+        name = group(member)
+        if name is not None and name == last:
+            units[-1].append(member)
+        else:
+            units.append([member])
+        last = name
     return units
 
 
@@ -71,6 +83,8 @@ def take_portion(units: deque[list[object]], size: int) -> list[object]:
 
 def scattered_groups(raws: Sequence[object]) -> frozenset[str]:
     """The groups whose members do not stand side by side in `raws`."""
+    if not any(map(group_of, raws)):
+        return frozenset()
     times = Counter(name for name, _ in groupby(raws, key=group_of) if name is not None)
     return frozenset(name for name, count in times.items() if count > 1)
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import structlog
 
 from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, State
-from conflict_rules.values import canonical_json
-from conflict_rules.wire import MalformedChange, decode_outcome, encode_outcome
+from conflict_rules.quick_to_make import quick_to_make
+from conflict_rules.wire import MalformedChange, decode_outcome, outcome_text
 from syncd.app import App
 from syncd.engine.apply import Applied, Applier
 from syncd.engine.failed_updates import marked
 from syncd.engine.incoming import Incoming, kept, rejected, rejected_as, scope_of
 from syncd.engine.limits import Limits
-from syncd.engine.portions import group_of
+from syncd.engine.portions import group_of, in_units
 from syncd.engine.upgrade import behind
 from syncd.engine.workspace import Workspace
-from syncd.store.protocol import SettledRow
+from syncd.store.protocol import ReplicaRow, SettledRow
 
 __all__ = ["Reply", "Settler"]
 
@@ -33,6 +32,7 @@ _RANK = (Kind.REJECTED, Kind.OVERRULED)
 """What brings a whole group down, the worst first."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to one change. `repeat`: it had been settled before. `expected`: the number to go on with."""
@@ -60,12 +60,8 @@ class Settler:
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
         """An answer to each change, in order. Changes with the same `group` are neighbours, settled all or none."""
         replies: list[Reply] = []
-        for group, members in groupby(incoming, key=lambda member: group_of(member.raw)):
-            if group is not None:
-                replies.extend(await self._settle_unit(list(members)))
-                continue
-            for member in members:
-                replies.extend(await self._settle_unit([member]))
+        for unit in in_units(incoming, lambda member: group_of(member.raw)):
+            replies += await self._settle_unit(unit)
         return replies
 
     async def _settle_unit(self, unit: Sequence[Incoming]) -> list[Reply]:
@@ -110,7 +106,7 @@ class Settler:
             return Reply(None, rejected_as(member.change))
         if n >= expected:
             return _out_of_order(n, expected) if self._waits is None else Reply(n, member.waits or self._waits)
-        stored = self._workspace.settled.get((self._replica, n))
+        stored = self._workspace.settled(self._replica, n)
         if stored is None:
             # The number stays settled for ever, its outcome only for the retention time.
             return Reply(
@@ -202,7 +198,7 @@ class Settler:
             type_name, resource_id, ahead_ms = change.type, change.id, change.stamp.wall_ms - self._now_ms
         else:
             type_name, resource_id, ahead_ms = "", "", 0
-        before = self._workspace.replica(self._replica)
+        before = marked(self._workspace.replica(self._replica), member, outcome, self._now_ms)
         row = SettledRow(
             replica=self._replica,
             n=n,
@@ -217,14 +213,18 @@ class Settler:
             at_ms=self._now_ms,
             stamp=str(stamp) if stamp is not None else "",
             change=kept(member),
-            outcome=canonical_json(encode_outcome(n, outcome)),
+            outcome=outcome_text(n, outcome),
         )
         self._workspace.settle(
             row,
-            marked(before, member, outcome, self._now_ms)._replace(
-                settled=n,
-                last_stamp=row.stamp or before.last_stamp,
-                clock_ahead_ms=ahead_ms if ahead_ms > self._limits.max_drift_ms else 0,
+            ReplicaRow(
+                before.id,
+                n,
+                row.stamp or before.last_stamp,
+                ahead_ms if ahead_ms > self._limits.max_drift_ms else 0,
+                before.seen_at_ms,
+                before.failed_updates,
+                before.failed_at_ms,
             ),
         )
 

@@ -50,14 +50,14 @@ class Workspace:
         self._may_grow = may_grow
         self.scopes: dict[str, int] = {}
         self.replicas: dict[str, ReplicaRow] = {}
-        self.settled: dict[tuple[str, int], SettledRow] = {}
         self.documents: dict[DocumentKey, DocumentHead] = {}
         self._loaded: dict[ResourceKey, StateRow | None] = {}
         self._states: dict[ResourceKey, State | None] = {}
-        self._bodies: dict[ResourceKey, bytes] = {}
         self._digests: dict[str, bytes] = {}
-        self._new_scopes: dict[str, int] = {}
-        self._new_states: dict[ResourceKey, State] = {}
+        self._settled: dict[tuple[str, int], SettledRow] = {}
+        # What was written, looked at first: each write is one entry here and one way back.
+        self._new_scopes: dict[str, tuple[int, bytes]] = {}
+        self._new_states: dict[ResourceKey, tuple[State, bytes]] = {}
         self._new_replicas: dict[str, ReplicaRow] = {}
         self._new_settled: dict[tuple[str, int], SettledRow] = {}
         self._new_updates: dict[tuple[DocumentKey, int, int], tuple[UpdateRow, bytes]] = {}
@@ -73,7 +73,7 @@ class Workspace:
         for replica, row in loaded.replicas.items():
             self.replicas.setdefault(replica, row)
         for number, settled in loaded.settled.items():
-            self.settled.setdefault(number, settled)
+            self._settled.setdefault(number, settled)
         self.documents.update(loaded.documents)
         for key, state in loaded.states.items():
             self._loaded.setdefault(key, state)
@@ -89,7 +89,7 @@ class Workspace:
 
         Raises `AppError` if it is not, and locks cannot be taken anew any more.
         """
-        if scope in self.scopes:
+        if scope in self.scopes or scope in self._new_scopes:
             return
         if not self._may_grow:
             raise AppError(
@@ -100,14 +100,22 @@ class Workspace:
 
     def head(self, scope: str) -> int:
         """The scope's version, with what was written here; 0 if it was never written."""
-        return self.scopes.get(scope, 0)
+        written = self._new_scopes.get(scope)
+        return self.scopes.get(scope, 0) if written is None else written[0]
 
     def replica(self, replica: str) -> ReplicaRow:
         """The replica's row; a fresh one for a replica never heard of."""
-        return self.replicas.get(replica) or ReplicaRow(replica)
+        return self._new_replicas.get(replica) or self.replicas.get(replica) or ReplicaRow(replica)
+
+    def settled(self, replica: str, n: int) -> SettledRow | None:
+        """What a number was settled with, if that is known."""
+        return self._new_settled.get((replica, n)) or self._settled.get((replica, n))
 
     def state(self, key: ResourceKey) -> State | None:
         """The resource as of now, tombstones included; None if it never was. Decoded once."""
+        written = self._new_states.get(key)
+        if written is not None:
+            return written[0]
         if key not in self._states:
             row = self._loaded[key]
             self._states[key] = None if row is None else decode_state(orjson.loads(row.body), row.scope)
@@ -115,19 +123,16 @@ class Workspace:
 
     def written(self, scope: str) -> list[State]:
         """The states of `scope` that were written here."""
-        return [state for state in self._new_states.values() if state.scope == scope]
+        return [state for state, _ in self._new_states.values() if state.scope == scope]
 
     def put(self, state: State, body: bytes) -> None:
         """Write a state; its version becomes the scope's."""
         key = (state.type, state.id)
         before = self.state(key)
-        digest = updated_digest(self._digests.get(state.scope, EMPTY_DIGEST), before, state)
-        self._set(self._digests, state.scope, digest)
-        self._set(self._states, key, state)
-        self._set(self._bodies, key, body)
-        self._set(self._new_states, key, state)
-        self._set(self.scopes, state.scope, state.version)
-        self._set(self._new_scopes, state.scope, state.version)
+        written = self._new_scopes.get(state.scope)
+        digest = self._digests.get(state.scope, EMPTY_DIGEST) if written is None else written[1]
+        self._set(self._new_states, key, (state, body))
+        self._set(self._new_scopes, state.scope, (state.version, updated_digest(digest, before, state)))
         if state.deleted is not None and before is not None:
             for name in before.fields.keys() - state.fields.keys():
                 if marker_of(before.fields[name]) is not None:
@@ -150,9 +155,7 @@ class Workspace:
 
     def settle(self, row: SettledRow, replica: ReplicaRow) -> None:
         """Settle a change, and with it move its replica on."""
-        self._set(self.settled, (row.replica, row.n), row)
         self._set(self._new_settled, (row.replica, row.n), row)
-        self._set(self.replicas, replica.id, replica)
         self._set(self._new_replicas, replica.id, replica)
 
     def mark(self) -> int:
@@ -173,18 +176,17 @@ class Workspace:
         if not self._new_settled and not self._new_states:
             return None
         states = [
-            StateRow(state.scope, state.type, state.id, state.version, state.deleted is not None, self._bodies[key])
-            for key, state in self._new_states.items()
+            StateRow(state.scope, state.type, state.id, state.version, state.deleted is not None, body)
+            for state, body in self._new_states.values()
         ]
         states.sort(key=lambda row: (row.scope, row.version))
         replicas = [row._replace(seen_at_ms=at_ms) for row in self._new_replicas.values()]
-        digests = {scope: self._digests[scope] for scope in self._new_scopes}
         return Commit(
             states,
-            dict(self._new_scopes),
+            {scope: version for scope, (version, _) in self._new_scopes.items()},
             list(self._new_settled.values()),
             replicas,
-            digests,
+            {scope: digest for scope, (_, digest) in self._new_scopes.items()},
             updates=[row for row, _ in self._new_updates.values()],
             dropped=list(self._dropped),
         )

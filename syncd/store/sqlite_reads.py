@@ -27,6 +27,9 @@ __all__ = [
 
 # CROSS JOIN fixes the order of the loops: the keys outside, a look-up in an index for each inside.
 _HEADS = "SELECT s.name, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
+_HEADS_AND_DIGESTS = """
+    SELECT s.name, s.version, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value
+"""
 _DIGESTS = "SELECT s.name, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _REPLICAS = """
     SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms, r.failed_updates, r.failed_at_ms
@@ -34,8 +37,8 @@ _REPLICAS = """
 """
 _STATES = """
     SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
-    FROM json_each(?) AS k
-    CROSS JOIN states AS st ON st.type = json_extract(k.value, '$[0]') AND st.id = json_extract(k.value, '$[1]')
+    FROM json_each(:ids) AS k
+    CROSS JOIN states AS st ON st.type = :type AND st.id = k.value
     CROSS JOIN scopes AS sc ON sc.no = st.scope_no
 """
 _CHANGES = """
@@ -86,12 +89,17 @@ _END_OF = """
 
 def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
     """See `Transaction.load`."""
-    replicas = _rows(connection, _REPLICAS, wanted.replicas)
-    changes = _rows(connection, _CHANGES, wanted.numbers)
+    replicas = {row[0]: ReplicaRow(*row) for row in _rows(connection, _REPLICAS, wanted.replicas)}
+    # Most numbers are new, and their replicas know it: no need to look for what cannot be there.
+    settled = [
+        (replica, n) for replica, n in wanted.numbers if (row := replicas.get(replica)) is None or n <= row.settled
+    ]
+    changes = _rows(connection, _CHANGES, settled)
+    heads = _rows(connection, _HEADS_AND_DIGESTS, wanted.scopes)
     return Loaded(
-        replicas={row[0]: ReplicaRow(*row) for row in replicas},
-        scopes=read_heads(connection, wanted.scopes),
-        digests=dict(_rows(connection, _DIGESTS, wanted.scopes)),
+        replicas=replicas,
+        scopes={**dict.fromkeys(wanted.scopes, 0), **{name: version for name, version, _ in heads}},
+        digests={name: digest for name, _, digest in heads},
         states=read_states(connection, wanted.resources),
         settled={(row[0], row[1]): SettledRow(*row) for row in changes},
         documents=read_document_heads(connection, wanted.documents),
@@ -100,7 +108,14 @@ def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Loaded:
 
 def read_states(connection: sqlite3.Connection, resources: Collection[ResourceKey]) -> dict[ResourceKey, StateRow]:
     """See `Snapshot.states`."""
-    return {(row[1], row[2]): _state(row) for row in _rows(connection, _STATES, resources)}
+    ids: dict[str, list[str]] = {}
+    for type_name, resource_id in resources:
+        ids.setdefault(type_name, []).append(resource_id)
+    return {
+        (row[1], row[2]): _state(row)
+        for type_name, wanted in ids.items()
+        for row in connection.execute(_STATES, {"type": type_name, "ids": json.dumps(wanted)})
+    }
 
 
 def read_heads(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, int]:

@@ -86,7 +86,8 @@ def _write(connection: sqlite3.Connection, commit: Commit, incarnation_no: int) 
     _write_states(connection, commit.states, scope_nos)
     _write_replicas(connection, commit.replicas)
     _write_settled(connection, commit.settled, scope_nos)
-    _write_deals(connection, commit.deals)
+    if commit.deals:
+        _write_deals(connection, commit.deals)
     if commit.dropped:
         write_drops(connection, commit.dropped)
     if commit.updates:

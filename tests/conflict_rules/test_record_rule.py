@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conflict_rules import COUNTER, MANUAL, MERGE, SET, Kind, apply_change, conflict_id, dispute_of
+from conflict_rules.later_stamp import LaterStamp
 from tests.conflict_rules.make import change, only, play
 
 MATCH = MERGE.having({"likes": COUNTER.default, "tags": SET.default, "score": MANUAL.default})
@@ -23,6 +24,21 @@ def test_each_field_goes_to_its_own_rule_and_the_outcome_says_what_is_asked() ->
     assert (met.outcome.kind, met.outcome.code, met.outcome.field) == (Kind.CONFLICT, "values_differ", "score")
     assert set(met.outcome.lost) == {"note", "score"}
     assert met.outcome.conflicts == (conflict_id("thing", "x", "score"),)
+
+
+def test_a_creation_comes_to_the_same_whether_its_fields_have_rules_of_their_own_or_not() -> None:
+    """What is never asked field by field, since its fields take what they are offered, is as if it had been."""
+    plain, asked = MERGE, MERGE.having({"other": COUNTER.default})
+    mixed = replace(MERGE, default=_SameInOtherWords(), fields={})
+    for op, fields in (("create", {"a": 1, "b": [2]}), ("create", {}), ("restore", {"a": 1})):
+        made = [apply_change(rule, None, change("a", op, 10, **fields), 7) for rule in (plain, asked, mixed)]
+        assert made[0] == made[1] == made[2]
+        assert made[0].state is not None
+        assert made[0].state.fields == fields
+
+
+class _SameInOtherWords(LaterStamp):
+    """A rule that has to be asked."""
 
 
 def test_a_change_that_wins_in_one_field_only_is_merged_and_names_the_others() -> None:

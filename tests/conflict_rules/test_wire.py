@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,8 @@ from conflict_rules.wire import (
     encode_change,
     encode_outcome,
     encode_state,
+    outcome_text,
+    spelling_of,
 )
 from tests.conflict_rules.test_values import ANY_TEXT, ANY_VALUES, GOOD_TEXT, GOOD_VALUES
 
@@ -113,6 +116,14 @@ def test_an_outcome_is_read_back_as_it_was(n: int, outcome: Outcome) -> None:
     assert isinstance(raw, dict)
     assert raw["n"] == n
     assert decode_outcome(raw) == outcome
+
+
+@given(COUNTS, st.sampled_from(Kind), COUNTS, st.booleans())
+def test_an_outcome_is_kept_in_one_spelling_whatever_it_says(n: int, kind: Kind, version: int, more: bool) -> None:
+    outcome = Outcome(kind, version)
+    some = [replace(outcome, code="c"), replace(outcome, message="m"), replace(outcome, field="f")]
+    for each in [*some, replace(outcome, lost=("a",)), replace(outcome, conflicts=("x",))] if more else [outcome]:
+        assert outcome_text(n, each) == canonical_json(encode_outcome(n, each))
 
 
 def test_a_tombstone_hides_what_it_keeps_and_a_living_state_shows_its_fields_plainly() -> None:
@@ -274,6 +285,7 @@ DAMAGED = st.fixed_dictionaries(
 def test_whatever_is_sent_gets_a_digest_and_a_change_or_a_reason_that_can_be_sent_back(raw: object) -> None:
     decoded = decode_change(raw, "r")
     assert len(change_digest(raw)) == 16
+    assert change_digest(raw, spelling_of(raw)) == change_digest(raw)
     if isinstance(decoded, MalformedChange):
         outcome = Outcome(Kind.REJECTED, code=decoded.code, message=decoded.message, field=decoded.field)
         canonical_json(encode_outcome(decoded.n, outcome))
