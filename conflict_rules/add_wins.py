@@ -66,11 +66,19 @@ class AddWins:
             # A repeat finds the dot that it left, and leaves it.
             own = [dot for dot in _marks(before, element) if dot.stamp == offer.stamp]
             _put(dots, element, [*_unseen(dots, element, offer), *(own or [offer.mark])])
-        if held is not None and dots == before:
+        if held is not None and dots == before and not self._came_too_late(edit, held, offer):
             return Settled(Fate.SAME, held)
         mark = offer.mark if held is None else shared_mark(held.mark, offer)
         elements: list[JsonValue] = [dots[key][0] for key in sorted(dots)]
         return Settled(Fate.TAKEN, Held(elements, mark, _data(dots)))
+
+    def _came_too_late(self, edit: _Edit, held: Held, offer: Offer) -> bool:
+        """Whether it only takes away, and found nothing to take, as happens to the second of two who remove the same.
+
+        That there was such an edit shows in the mark all the same: else it would depend on the order of the two whether
+        a delete has seen all there was to see. Additions find nothing to do only when they are told again.
+        """
+        return bool(edit.remove) and not edit.add and held.mark.stamp != offer.stamp
 
     def preview(self, value: JsonValue) -> JsonValue:
         """See `FieldRule.preview`."""

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from conflict_rules import MERGE, SET, JsonValue, Kind
+from conflict_rules import MERGE, SET, Deletes, JsonValue, Kind
 from tests.conflict_rules.make import change, only, play
 
 
@@ -46,6 +46,26 @@ def test_a_repeat_changes_nothing_though_others_have_added_the_element_since() -
         SET, change("a", "create", 10, x=[]), told, change("c", "update", 30, base=1, x={"add": ["a"]}), told
     )
     assert again.state is once.state
+
+
+def test_two_who_remove_the_same_are_two_whom_a_delete_has_to_have_seen_in_either_order() -> None:
+    rule = SET.having(deletes=Deletes.UPDATE_WINS)
+    mine = change("a", "update", 20, base=1, x={"remove": ["a"]})
+    other = change("b", "update", 21, base=1, x={"remove": ["a"]})
+    for order in permutations([mine, other]):
+        *_, kept = play(rule, change("c", "create", 10, x=["a"]), *order, change("a", "delete", 30, base=1, n=2))
+        assert (kept.outcome.kind, kept.outcome.code) == (Kind.OVERRULED, "updated_meanwhile")
+        assert only(kept.state) == {"x": []}
+
+
+def test_an_edit_that_names_nothing_is_none_wherever_it_comes() -> None:
+    *_, before, after = play(
+        SET,
+        change("a", "create", 10, x=["a"]),
+        change("b", "update", 20, base=1, x={"add": ["b"]}),
+        change("c", "update", 30, base=1, x={"remove": []}),
+    )
+    assert after.state is before.state
 
 
 def test_a_list_that_another_rule_left_is_a_set_from_then_on() -> None:

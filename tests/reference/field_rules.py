@@ -158,8 +158,11 @@ def set_of(held: Field | None, value: object, change: Offer, version: int) -> An
         unseen = [dot for dot in dots.get(key(element), []) if not seen(*dot, change)]
         dots[key(element)] = [*unseen, (version, change["stamp"])]
     dots = {element: each for element, each in dots.items() if each}
-    if held is not None and dots == before:
+    nothing_said = not any(value.values())
+    told_again = held is not None and held["stamp"] == change["stamp"]
+    if held is not None and dots == before and (nothing_said or told_again):
         return ("nothing",)
+    # Law 9: an edit is one for a delete to see, whether it found something to do or not; else order would decide.
     field = together(held, [json.loads(element) for element in sorted(dots)], change, version)
     return "takes", {**field, "dots": dots}
 
