@@ -1,15 +1,16 @@
 """Deltas between the live connection and the local file: applied in order, and only when nothing could show twice.
 
 While a push or a pull that touches a scope is under way, its deltas wait: the reply or the page will say which
-pending changes they hold. A delta of a scope in doubt (a change was sent, its answer never came) is dropped in favour
-of a pull, which says so too (law 4). So is one that does not follow what is held: that is a gap.
+pending changes they hold. But what came before the end of one push holds nothing of the next one: a replica's changes
+take rising versions. A delta of a scope in doubt (a change was sent, its answer never came) is dropped in favour of a
+pull, which says so too (law 4). So is one that does not follow what is held: that is a gap.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -33,17 +34,34 @@ class Feed:
         self._intake = intake
         self._want = want
         self._waiting: dict[str, deque[Delta]] = defaultdict(deque)
-        self._held: Counter[str] = Counter()
+        self._pulls: Counter[str] = Counter()
+        self._pushes: Counter[str] = Counter()
+        self._settled: dict[str, int] = {}
+        """Up to which version of a scope nothing comes of the push that is under way."""
         self._lock = asyncio.Lock()
 
     def hold(self, scopes: Iterable[str]) -> None:
         """Deltas of these scopes wait until `release` has been called as often."""
-        self._held.update(scopes)
+        self._pulls.update(scopes)
 
     async def release(self, scopes: Collection[str]) -> None:
         """Apply what waited."""
-        self._held.subtract(scopes)
+        self._pulls.subtract(scopes)
         for scope in scopes:
+            await self.drain(scope)
+
+    def hold_for_push(self, scopes: Iterable[str]) -> None:
+        """Deltas of these scopes wait, as far as they may hold something of the push, until `release_from_push`."""
+        self._pushes.update(scopes)
+
+    async def release_from_push(self, scopes: Collection[str], settled: Mapping[str, int]) -> None:
+        """Apply what waited. `settled`: up to which version of each scope the push was settled, where the next one of
+        the same replica id is under way already."""
+        self._pushes.subtract(scopes)
+        self._settled.update(settled)
+        for scope in scopes:
+            if self._pushes[scope] <= 0:
+                self._settled.pop(scope, None)
             await self.drain(scope)
 
     async def offer(self, delta: Delta) -> None:
@@ -67,15 +85,24 @@ class Feed:
     async def drain(self, scope: str) -> None:
         """Apply what waits, as far as that is right."""
         async with self._lock:
-            while self._waiting.get(scope) and self._held[scope] <= 0:
-                waiting = self._waiting[scope]
-                if self._replica.outbox.in_doubt(scope) or not self._skip_to_next(scope, waiting):
+            while (waiting := self._waiting.get(scope)) and self._pulls[scope] <= 0:
+                pushing = self._pushes[scope] > 0
+                if pushing and self._may_hold_push(waiting[0]):
+                    break
+                if (not pushing and self._replica.outbox.in_doubt(scope)) or not self._skip_to_next(scope, waiting):
                     waiting.clear()
                     self._want([scope])
-                elif waiting and not await self._intake.apply_delta(waiting.popleft()):
+                elif not waiting or (pushing and self._may_hold_push(waiting[0])):
+                    break
+                elif not await self._intake.apply_delta(waiting.popleft()):
                     self._want([scope])
             if not self._waiting.get(scope):
                 self._waiting.pop(scope, None)
+
+    def _may_hold_push(self, delta: Delta) -> bool:
+        """Whether it may hold something of the push that is under way."""
+        version = max((state.version for state, _ in delta.states), default=None)
+        return version is None or version > self._settled.get(delta.scope, 0)
 
     def _skip_to_next(self, scope: str, waiting: deque[Delta]) -> bool:
         """Drop deltas that a pull brought already; False if what is left does not follow what is held."""

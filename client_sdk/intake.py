@@ -7,7 +7,7 @@ change places in one commit, so that nothing is ever shown twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from client_sdk.document_rows import DocumentKey
@@ -78,7 +78,8 @@ class Intake:
                 return is_included(entry.change, entry.outcome, version, origins)
 
             rebased = await self._rebased(scope, page) if row.resetting or ends_reset else []
-            await self._take_in(row, page.states, is_held, rebased, purge=ends_reset)
+            settled = {**origins, pulled_as: max(page.settled, origins.get(pulled_as, 0))}
+            await self._take_in(row, page.states, settled, is_held, rebased, purge=ends_reset)
             if ends_reset:
                 self._settled_before_reset.pop(scope, None)
             await self._numbering.leave_taken(pulled_as, page.settled)
@@ -101,6 +102,7 @@ class Intake:
             await self._take_in(
                 replace(row, cursor=delta.upto, version=version),
                 delta.states,
+                origins,
                 lambda entry: is_included(entry.change, entry.outcome, version, origins),
                 relayed=delta.documents,
             )
@@ -173,6 +175,7 @@ class Intake:
         self,
         row: ScopeRow,
         states: Sequence[tuple[State, str]],
+        settled: Mapping[str, int],
         is_held: Callable[[Entry], bool],
         rebased: Sequence[Entry] = (),
         *,
@@ -181,10 +184,11 @@ class Intake:
     ) -> None:
         """States, cursor, the end of pending changes, and what stands in the place of others, in one commit.
 
-        `relayed`: what is taken of it has commits of its own behind that one; whatever gets lost in between is fetched.
+        `settled`: of what waits, whatever `is_held` may be true of has a number up to these, by replica id. `relayed`:
+        what is taken of it has commits of its own behind that one; whatever gets lost in between is fetched.
         """
         replica = self._replica
-        held = [entry for entry in replica.outbox.shown_in(row.name) if is_held(entry)]
+        held = [entry for entry in replica.outbox.may_be_held(row.name, settled) if is_held(entry)]
         keys = {(state.type, state.id) for state, _ in states}
         keys |= {key for entry in (*held, *rebased) for key in replica.touched_by(entry)}
         if purge and self._shown.is_watched(row.name):
@@ -271,7 +275,7 @@ class Intake:
         return rebased
 
     def _settled_in(self, scope: str) -> set[int]:
-        return {entry.seq for entry in self._replica.outbox.shown_in(scope) if not entry.waiting}
+        return {entry.seq for entry in self._replica.outbox.shown_and_answered(scope)}
 
 
 def _document(relayed: Relayed) -> DocumentKey:

@@ -7,13 +7,14 @@ this SDK does not understand; either way the replica keeps what it has and tries
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
 from client_sdk.errors import Unreachable
+from client_sdk.json_text import read_json, write_json
 from conflict_rules import Outcome, State
+from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.values import JsonValue
 from conflict_rules.wire import decode_outcome, decode_state
 
@@ -56,6 +57,7 @@ class Limits:
     max_relay_bytes: int = 0
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to change `n`. `expected`: the number to go on with, where it came out of order."""
@@ -150,7 +152,7 @@ def encode_push(replica: str, schema: int, bodies: list[str]) -> bytes:
 def parse(text: str | bytes) -> Mapping[str, JsonValue]:
     """A JSON object; raises `Unreachable`."""
     try:
-        return _object(json.loads(text))
+        return _object(read_json(text))
     except (ValueError, RecursionError, TypeError) as failure:
         raise _not_understood(failure) from failure
 
@@ -240,10 +242,7 @@ def _page(scope: str, raw: Mapping[str, JsonValue]) -> Page:
 
 
 def _states(raw: JsonValue, scope: str) -> list[tuple[State, str]]:
-    return [
-        (decode_state(_object(item), scope), json.dumps(item, ensure_ascii=False, separators=(",", ":")))
-        for item in _list(raw)
-    ]
+    return [(decode_state(_object(item), scope), write_json(item)) for item in _list(raw)]
 
 
 def _limits(raw: Mapping[str, JsonValue]) -> Limits:

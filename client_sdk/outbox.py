@@ -6,18 +6,19 @@ change still wait for its outcome (then it is sent again), and does the view sti
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from client_sdk.errors import FileUnusable
+from client_sdk.json_text import read_json
 from client_sdk.local_rows import ChangeRow
+from client_sdk.numbered import Numbered
 from client_sdk.rebase import Pending
 from conflict_rules import Change, Op, Outcome
-from conflict_rules.values import JsonValue, canonical_json
-from conflict_rules.wire import MalformedChange, decode_change, decode_outcome, encode_change, encode_outcome
+from conflict_rules.values import canonical_json
+from conflict_rules.wire import MalformedChange, decode_change, decode_outcome, encode_change, outcome_text
 
 __all__ = ["Entry", "Outbox", "ResourceKey", "all_of", "decode_row", "encode_result", "in_units", "stand_in"]
 
@@ -100,12 +101,22 @@ class Entry:
 
 
 class Outbox:
-    """Entries that wait or are pending. What was added last is found without looking at the others: thousands may wait,
-    and each edit asks."""
+    """Entries that wait or are pending. Thousands may wait, and each edit, each batch and each delta asks: what was
+    added last, what is sent next, and what may be confirmed are found without looking at the others.
+
+    Whoever changes what is asked for here says so: by `tidy`, `note_sent`, or `Entry.become`.
+    """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._open: dict[int, Entry] = {}
-        self._waiting: dict[int, Entry] = {}
+        self._waiting: Numbered[Entry] = Numbered()
+        self._queues: dict[str, Numbered[Entry]] = defaultdict(Numbered)
+        """What waits, by replica id and number."""
+        self._doubtful: dict[int, Entry] = {}
+        self._answered: dict[str, dict[int, Entry]] = defaultdict(dict)
+        """What has its outcome and is pending still, by scope."""
+        self._places: dict[int, tuple[str, int, str]] = {}
+        """Where each entry was put: replica id, number and scope, by its `seq`."""
         self._by_key: dict[ResourceKey, dict[int, Entry]] = defaultdict(dict)
         self._revisions: dict[ResourceKey, int] = {}
         self._revision = 0
@@ -122,18 +133,17 @@ class Outbox:
         last = next(reversed(siblings), None)
         self._open[entry.seq] = siblings[entry.seq] = entry
         entry.told = self._changed
-        if entry.waiting:
-            self._waiting[entry.seq] = entry
+        self._sort(entry)
         if last is None or last > entry.seq:
             self._by_key[entry.key] = dict(sorted(siblings.items()))
-            self._changed(entry)
+            self._revise(entry)
 
     def remove(self, seq: int) -> None:
         """Let go of an entry, if it is here."""
         entry = self._open.pop(seq, None)
         if entry is not None:
-            self._changed(entry)
-            self._waiting.pop(seq, None)
+            self._revise(entry)
+            self._unsort(entry)
             entry.told = None
             siblings = self._by_key[entry.key]
             del siblings[seq]
@@ -143,10 +153,12 @@ class Outbox:
     def tidy(self, seq: int) -> None:
         """What became of an entry has changed: let go of it, if it neither waits nor is pending."""
         entry = self._open.get(seq)
-        if entry is not None:
+        if entry is None:
+            return
+        if entry.waiting or entry.shown:
             self._changed(entry)
-            if not entry.waiting and not entry.shown:
-                self.remove(seq)
+        else:
+            self.remove(seq)
 
     def revision(self, key: ResourceKey) -> int:
         """Another number than ever before whenever anything happened to the entries of a resource but that more were
@@ -198,20 +210,50 @@ class Outbox:
         found = [entry for entry in self._open.values() if entry.shown and entry.change.scope == scope]
         return sorted(found, key=lambda entry: entry.seq)
 
+    def shown_and_answered(self, scope: str) -> list[Entry]:
+        """What of that has its outcome."""
+        found = [entry for entry in self._answered.get(scope, {}).values() if entry.shown]
+        return sorted(found, key=lambda entry: entry.seq)
+
+    def may_be_held(self, scope: str, settled: Mapping[str, int]) -> list[Entry]:
+        """What the view replays in a scope and a message may hold, in the order made: what has its outcome, and of what
+        waits, the numbers up to those `settled`, by replica id."""
+        found = self.shown_and_answered(scope)
+        for replica, n in settled.items():
+            for entry in self._queues.get(replica, ()):
+                if entry.change.n > n:
+                    break
+                if entry.shown and entry.change.scope == scope:
+                    found.append(entry)
+        return sorted(found, key=lambda entry: entry.seq)
+
+    def note_sent(self, entries: Iterable[Entry], *, sent: bool) -> None:
+        """From now on the server may have these without our knowing its answer; or it is known that it does not."""
+        for entry in entries:
+            entry.sent = sent
+            if entry.seq in self._open:
+                self._doubt(entry)
+
+    def doubtful(self) -> list[Entry]:
+        """What was sent and has no known answer, in the order made."""
+        found = [entry for entry in self._doubtful.values() if entry.sent and entry.waiting]
+        return sorted(found, key=lambda entry: entry.seq)
+
     def in_doubt(self, scope: str) -> bool:
         """Whether a change of this scope was sent whose answer is not known, so that a delta may hold it already."""
         return any(
             entry.sent and entry.waiting and entry.shown and entry.change.scope == scope
-            for entry in self._waiting.values()
+            for entry in self._doubtful.values()
         )
 
     def waiting(self) -> list[Entry]:
         """What has no outcome yet, in the order made."""
-        return sorted(self._waiting.values(), key=lambda entry: entry.seq)
+        return list(self._waiting)
 
     def has_waiting(self, upto_seq: int | None = None) -> bool:
         """Whether any change, or any made up to `upto_seq`, has no outcome yet."""
-        return any(upto_seq is None or seq <= upto_seq for seq in self._waiting)
+        first = self._waiting.first()
+        return first is not None and (upto_seq is None or first.seq <= upto_seq)
 
     @property
     def waiting_count(self) -> int:
@@ -220,25 +262,23 @@ class Outbox:
 
     def oldest_ms(self) -> int | None:
         """When the oldest change without an outcome was made."""
-        return min((entry.made_ms for entry in self._waiting.values()), default=None)
+        return min((entry.made_ms for entry in self._waiting), default=None)
 
-    def next_batch(self, current: str, max_changes: int, max_bytes: int) -> list[list[Entry]]:
+    def next_batch(self, current: str, max_changes: int, max_bytes: int, *, behind: int = 0) -> list[list[Entry]]:
         """The next units to send: of one replica id, by number, within the limits; a group is one unit.
 
         Ids that this replica had before come first: what was numbered under them was made first. A unit that
-        is over the limits by itself goes alone.
+        is over the limits by itself goes alone. `behind`: numbers up to this one are on their way.
         """
-        waiting = self.waiting()
-        if not waiting:
+        queues = [(queue.first(), queue) for queue in self._queues.values()]
+        firsts = [(first.seq, first.change.replica == current, queue) for first, queue in queues if first is not None]
+        if not firsts:
             return []
-        first = next((entry for entry in waiting if entry.change.replica != current), waiting[0])
-        of_one = sorted(
-            (entry for entry in waiting if entry.change.replica == first.change.replica),
-            key=lambda entry: entry.change.n,
-        )
+        earlier = [(seq, queue) for seq, is_current, queue in firsts if not is_current]
+        _, of_one = min(earlier or [(seq, queue) for seq, _, queue in firsts], key=lambda found: found[0])
         batch: list[list[Entry]] = []
         count = size = 0
-        for unit in in_units(of_one):
+        for unit in in_units(entry for entry in of_one if entry.change.n > behind):
             count += len(unit)
             size += sum(len(entry.body.encode()) + 1 for entry in unit)
             if batch and (count > max_changes or size > max_bytes):
@@ -247,23 +287,51 @@ class Outbox:
         return batch
 
     def _changed(self, entry: Entry) -> None:
-        if entry.waiting:
-            self._waiting[entry.seq] = entry
-        else:
-            self._waiting.pop(entry.seq, None)
+        self._unsort(entry)
+        self._sort(entry)
+        self._revise(entry)
+
+    def _revise(self, entry: Entry) -> None:
         self._revision += 1
         self._revisions[entry.key] = self._revision
 
+    def _sort(self, entry: Entry) -> None:
+        replica, n, scope = place = entry.change.replica, entry.change.n, entry.change.scope
+        if entry.waiting:
+            self._waiting.put(entry.seq, entry)
+            self._queues[replica].put(n, entry)
+            self._doubt(entry)
+        elif entry.shown:
+            self._answered[scope][entry.seq] = entry
+        self._places[entry.seq] = place
 
-def in_units(entries: Iterable[Entry]) -> list[list[Entry]]:
+    def _unsort(self, entry: Entry) -> None:
+        replica, n, scope = self._places.pop(entry.seq)
+        self._waiting.drop(entry.seq, entry)
+        self._doubtful.pop(entry.seq, None)
+        if (queue := self._queues.get(replica)) is not None:
+            queue.drop(n, entry)
+            if not queue:
+                del self._queues[replica]
+        if (answered := self._answered.get(scope)) is not None:
+            answered.pop(entry.seq, None)
+            if not answered:
+                del self._answered[scope]
+
+    def _doubt(self, entry: Entry) -> None:
+        if entry.sent:
+            self._doubtful[entry.seq] = entry
+        else:
+            self._doubtful.pop(entry.seq, None)
+
+
+def in_units(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Entries by number → units that must not be divided: neighbours of one group, or a single change."""
-    units: list[list[Entry]] = []
     for group, members in groupby(entries, key=lambda entry: entry.change.group):
         if group is None:
-            units.extend([member] for member in members)
+            yield from ([member] for member in members)
         else:
-            units.append(list(members))
-    return units
+            yield list(members)
 
 
 def stand_in(entry: Entry, schema: int | None = None) -> str:
@@ -294,18 +362,19 @@ def encode_body(change: Change) -> str:
 
 def encode_result(n: int, outcome: Outcome) -> str:
     """An outcome as it is kept."""
-    return canonical_json(encode_outcome(n, outcome)).decode()
+    return outcome_text(n, outcome).decode()
 
 
 def decode_result(text: str) -> Outcome:
     """An outcome as it was kept."""
-    raw: Mapping[str, JsonValue] = json.loads(text)
+    raw = read_json(text)
+    assert isinstance(raw, dict), "an outcome was kept"
     return decode_outcome(raw)
 
 
 def decode_row(row: ChangeRow, lift: Lift = _as_it_is) -> Entry:
     """An entry as the file has it. One that waits may have been sent before the process ended."""
-    change = decode_change(json.loads(row.body), row.replica)
+    change = decode_change(read_json(row.body), row.replica)
     if isinstance(change, MalformedChange):
         raise FileUnusable(f"the file holds a change that cannot be read (number {row.n}): {change.message}")
     outcome = None if row.outcome is None else decode_result(row.outcome)

@@ -110,6 +110,8 @@ class OwnUpdates:
 
     def in_entry(self, entry: Entry) -> list[tuple[DocumentKey, bytes]]:
         """The documents that a change edits, and how."""
+        if (entry.meaning or entry.change).type not in self._types:
+            return []
         known = self._known.get(entry.key)
         read = self._read_once(entry, {} if known is None else known.read)
         change = read.change

@@ -85,8 +85,8 @@ class Pull:
         ticket = self._ticket
         # Law 4 speaks of one replica id: the one under which something is in doubt. Of all else the outcome is known,
         # or the server cannot have it; and an earlier id is sent to its end before another one is.
-        in_doubt = (entry.change.replica for entry in self._replica.outbox if entry.sent and entry.waiting)
-        pulled_as = next(in_doubt, self._replica.id)
+        in_doubt = self._replica.outbox.doubtful()
+        pulled_as = in_doubt[0].change.replica if in_doubt else self._replica.id
         limit_bytes = self._portion.within(_PAGE_BYTES)
         digest = self._comparison.due(scopes)
         caught_up: list[str] = []

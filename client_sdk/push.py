@@ -1,13 +1,16 @@
 """Push: what waits in the outbox goes to the server, in order, and the answers into the file.
 
-A batch that the server will not read is halved until the culprit is found; only a change whose number a harmless one
-can take is to blame, and is kept with the reason, while the queue goes on (invariant 6).
+While an answer is taken in, the next message is on its way, so that server and replica work at once. A batch that the
+server will not read is halved until the culprit is found; only a change whose number a harmless one can take is to
+blame, and is kept with the reason, while the queue goes on (invariant 6).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from client_sdk.errors import (
@@ -39,6 +42,19 @@ _ENVELOPE_BYTES: Final = 1024
 _AT_ONCE: Final = 100
 """Changes in a message: a server reads and answers that many in a few ms, so that it keeps others waiting no longer."""
 
+Units = Sequence[Sequence[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """Changes that are on their way. `doubtful`: of those that had been sent before, their places in the outbox."""
+
+    units: Units
+    entries: Sequence[Entry]
+    scopes: Collection[str]
+    doubtful: Collection[int]
+    answer: asyncio.Task[tuple[PushReply, int]]
+
 
 class Push:
     """`want` asks for a pull of scopes; `deltas_flow` says whether that is unnecessary."""
@@ -63,80 +79,124 @@ class Push:
         self._deltas_flow = deltas_flow
         self._reports = reports
         self._portion = Portion()
+        self._ahead: _Message | None = None
 
     def due(self) -> bool:
         """Whether anything waits."""
-        return self._replica.outbox.has_waiting()
+        return self._ahead is not None or self._replica.outbox.has_waiting()
 
     async def once(self) -> None:
-        """Send the next batch; raises `TransportError` or `OtherVersion`, with what has no outcome still waiting."""
-        limits = self._transport.limits
-        most_bytes = _room(limits)
-        units = self._replica.outbox.next_batch(
-            self._replica.id, min(limits.max_changes, _AT_ONCE), self._portion.within(most_bytes)
-        )
-        if not units:
+        """Send the next batch, or take in the answer to the one that was sent ahead; raises `TransportError` or
+        `OtherVersion`, with what has no outcome still waiting."""
+        message, self._ahead = self._ahead, None
+        if message is None:
+            message = await self._start(self._next_units())
+        if message is None:
             return
+        most_bytes = _room(self._transport.limits)
         try:
-            await self._send(units)
+            self._ahead = await self._finish(message)
         except TimedOut:
             self._portion.came_late(most_bytes)
             raise
         except UpgradeRequired:
-            if not await self._settle_without_meaning(units[0]):
+            if not await self._settle_without_meaning(message.units[0]):
                 raise
         self._portion.came(most_bytes)
 
-    async def _send(self, units: Sequence[Sequence[Entry]]) -> None:
+    def _next_units(self, behind: int = 0) -> Units:
+        limits = self._transport.limits
+        return self._replica.outbox.next_batch(
+            self._replica.id,
+            min(limits.max_changes, _AT_ONCE),
+            self._portion.within(_room(limits)),
+            behind=behind,
+        )
+
+    def _units_behind(self, last: Entry) -> Units:
+        """What goes on from that entry, under the same replica id."""
+        units = self._next_units(behind=last.change.n)
+        return units if units and units[0][0].change.replica == last.change.replica else ()
+
+    async def _start(self, units: Units) -> _Message | None:
+        """Send a message; None if there is nothing in it, or its numbers are no longer what they were."""
         entries = all_of(units)
+        if not entries:
+            return None
         scopes = {entry.change.scope for entry in entries}
         planned = _numbers(units)
         # What was never sent may be given other content, under this lock; from here on it keeps what it has (law 3).
         async with self._replica.reading():
             if _numbers(units) != planned:
-                return
+                return None
             doubtful = {entry.seq for entry in entries if entry.sent}
-            for entry in entries:
-                entry.sent = True
+            self._replica.outbox.note_sent(entries, sent=True)
+            bodies = [entry.body for entry in entries]
+        self._feed.hold_for_push(scopes)
+        asking = self._transport.push(entries[0].change.replica, self._replica.app.version, bodies)
+        return _Message(units, entries, scopes, doubtful, asyncio.create_task(asking, name="push"))
+
+    async def _finish(self, message: _Message, *, alone: bool = False) -> _Message | None:
+        """Take in the answer to a message; the one that was sent behind it meanwhile, if one was. `alone`: none is."""
+        entries, units = message.entries, message.units
         refused: Refused | None = None
-        self._feed.hold(scopes)
+        ahead: _Message | None = None
+        settled: Mapping[str, int] = {}
         try:
-            await self._exchange(entries)
+            reply, round_trip_ms = await _of(message.answer)
+            if not alone and _is_plain(reply, entries):
+                ahead = await self._start(self._units_behind(entries[-1]))
+                settled = _versions(reply, entries)
+            await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
+            await self._settle(entries, reply)
         except Refused as refusal:
             # Nothing of this message was applied; what was sent before it may have been.
-            for entry in entries:
-                entry.sent = entry.seq in doubtful
+            self._replica.outbox.note_sent((each for each in entries if each.seq not in message.doubtful), sent=False)
             refused = refusal
+        except BaseException:
+            if ahead is not None:
+                await self._give_up(ahead)
+            raise
         finally:
-            await self._feed.release(scopes)
+            await self._feed.release_from_push(message.scopes, settled)
         if refused is None:
             self._report(entries)
             if not self._deltas_flow():
-                self._want(scopes)
+                self._want(message.scopes)
         elif len(units) > 1:
-            first, second = units[: len(units) // 2], units[len(units) // 2 :]
-            numbers = _numbers(second)
-            await self._send(first)
-            if _numbers(second) == numbers:
-                await self._send(second)
-            # Otherwise the first half's answers gave the second other numbers: the next batch is planned anew.
+            await self._send_halves(units)
         else:
             await self._stand_in(entries, refused)
             self._report(entries)
+        return ahead
+
+    async def _settle(self, entries: Sequence[Entry], reply: PushReply) -> None:
+        if not await self._settlement.settle(entries, reply):
+            raise _other_version(reply) or Busy("the server settled none of the changes that were sent")
+
+    async def _give_up(self, message: _Message) -> None:
+        """Nobody waits for its answer any more; the server may have it all the same."""
+        message.answer.cancel()
+        await asyncio.wait([message.answer])
+        await self._feed.release_from_push(message.scopes, {})
+
+    async def _send_halves(self, units: Units) -> None:
+        first, second = units[: len(units) // 2], units[len(units) // 2 :]
+        numbers = _numbers(second)
+        await self._send(first)
+        if _numbers(second) == numbers:
+            await self._send(second)
+        # Otherwise the first half's answers gave the second other numbers: the next batch is planned anew.
+
+    async def _send(self, units: Units) -> None:
+        message = await self._start(units)
+        if message is not None:
+            await self._finish(message, alone=True)
 
     def _report(self, entries: Sequence[Entry]) -> None:
         settled = [entry for entry in entries if not entry.waiting]
         size = sum(len(entry.body) for entry in settled)
         self._reports.pushed(len(settled), size, self._replica.outbox.waiting_count)
-
-    async def _exchange(self, entries: Sequence[Entry]) -> None:
-        replica_id = entries[0].change.replica
-        reply, round_trip_ms = await self._transport.push(
-            replica_id, self._replica.app.version, [entry.body for entry in entries]
-        )
-        await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
-        if not await self._settlement.settle(entries, reply):
-            raise _other_version(reply) or Busy("the server settled none of the changes that were sent")
 
     async def _settle_without_meaning(self, unit: Sequence[Entry]) -> bool:
         """What the app here refuses cannot be sent in words that the server reads, and must not stop what follows.
@@ -173,7 +233,38 @@ class Push:
             await self._settlement.reject(part, refusal.problem_code, refusal.message)
 
 
-def _numbers(units: Sequence[Sequence[Entry]]) -> list[tuple[str, int]]:
+async def _of(answer: asyncio.Task[tuple[PushReply, int]]) -> tuple[PushReply, int]:
+    """What it brings; whoever waits for it no longer does not leave it behind."""
+    try:
+        return await answer
+    finally:
+        if not answer.done():
+            answer.cancel()
+            await asyncio.wait([answer])
+
+
+def _is_plain(reply: PushReply, entries: Sequence[Entry]) -> bool:
+    """Whether every change took effect, and the server knows of none beyond: then the next ones keep what they say."""
+    return (
+        len(reply.answers) == len(entries)
+        and reply.settled == entries[-1].change.n
+        and all(
+            answer.n == entry.change.n and answer.outcome.kind.took_effect
+            for entry, answer in zip(entries, reply.answers, strict=True)
+        )
+    )
+
+
+def _versions(reply: PushReply, entries: Sequence[Entry]) -> dict[str, int]:
+    """Up to which version of each scope these changes were settled."""
+    versions: dict[str, int] = {}
+    for entry, answer in zip(entries, reply.answers, strict=True):
+        scope = entry.change.scope
+        versions[scope] = max(answer.outcome.version, versions.get(scope, 0))
+    return versions
+
+
+def _numbers(units: Units) -> list[tuple[str, int]]:
     return [(entry.change.replica, entry.change.n) for entry in all_of(units)]
 
 

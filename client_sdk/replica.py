@@ -7,7 +7,6 @@ confirmed state in the file and the pending changes in memory are always read as
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from client_sdk.device_clock import DeviceClock
 from client_sdk.drafts import GroupDraft
 from client_sdk.errors import Closed, NotHere, Unfit
 from client_sdk.grouped_documents import overlaid
+from client_sdk.json_text import read_json
 from client_sdk.lifting import lifted
 from client_sdk.local_documents import LocalDocuments
 from client_sdk.local_rows import ReplicaRow, ResourceRow, ScopeRow
@@ -240,7 +240,7 @@ class Replica:
         rule, state, last = self.rule(key[0]), confirmed, confirmed
         if confirmed is not None and confirmed.deleted is not None:
             body = await self.store.last_living(*key)
-            last = None if body is None else decode_state(json.loads(body), confirmed.scope)
+            last = None if body is None else _state(body, confirmed.scope)
         for entry in pending:
             state = show(rule, state, [entry])
             if state is not None and state.deleted is None:
@@ -371,7 +371,13 @@ class Replica:
 
 
 def _confirmed(row: ResourceRow | None) -> State | None:
-    return None if row is None else decode_state(json.loads(row.body), row.scope)
+    return None if row is None else _state(row.body, row.scope)
+
+
+def _state(body: str, scope: str) -> State:
+    raw = read_json(body)
+    assert isinstance(raw, dict), "states were kept"
+    return decode_state(raw, scope)
 
 
 def _stamp(text: str | None) -> Stamp | None:

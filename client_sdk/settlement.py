@@ -60,7 +60,7 @@ class Settlement:
             for entry, answer in answered:
                 if answer.outcome.kind is Kind.RETRY_LATER:
                     # Not settled, and known not to be; unless it is a repeat that the server could not look up.
-                    entry.sent = answer.n <= reply.settled
+                    replica.outbox.note_sent([entry], sent=answer.n <= reply.settled)
                 elif entry.seq not in other_numbers:
                     outcomes.append((entry, answer.outcome))
             await self._save_outcomes(_falling_together(outcomes))
@@ -99,17 +99,20 @@ class Settlement:
             included = row is None or is_included(entry.change, outcome, row.version, {})
             return entry.shown and outcome.kind is not Kind.REJECTED and not included
 
-        keys = {key for entry, _ in outcomes for key in replica.touched_by(entry)}
+        stays = {entry.seq for entry, outcome in outcomes if still_shown(entry, outcome)}
+        # Thousands may be answered, and as a rule nobody watches.
+        watched = self._shown.is_anybody_there()
+        keys = {key for entry, _ in outcomes for key in replica.touched_by(entry)} if watched else ()
         before = await self._shown.look(keys)
         refused = [entry for entry, outcome in outcomes if outcome.kind in (Kind.REJECTED, Kind.OVERRULED)]
         anew = await remade(replica, refused, (entry for entry, _ in outcomes))
         row = replica.with_clock(replace(replica.row, next_n=replica.row.next_n + len(anew.added)))
         echoes = replica.documents.echoes_of(
-            (entry, outcome) for entry, outcome in outcomes if entry.shown and not still_shown(entry, outcome)
+            (entry, outcome) for entry, outcome in outcomes if entry.shown and entry.seq not in stays
         )
         async with replica.store.transaction():
             await replica.store.settle(
-                (entry.seq, encode_result(entry.change.n, outcome), outcome.kind.value, still_shown(entry, outcome))
+                (entry.seq, encode_result(entry.change.n, outcome), outcome.kind.value, entry.seq in stays)
                 for entry, outcome in outcomes
             )
             await replica.store.forget_old_outcomes()
@@ -132,7 +135,7 @@ class Settlement:
         for entry, outcome in outcomes:
             replica.documents.settled(entry, outcome)
         for entry, outcome in outcomes:
-            entry.shown = still_shown(entry, outcome)
+            entry.shown = entry.seq in stays
             entry.outcome = outcome
             replica.outbox.tidy(entry.seq)
             if outcome.kind is Kind.REJECTED:

@@ -36,6 +36,10 @@ class ShownChanges:
         self._watched = watched
         self._on_shown = on_shown
 
+    def is_anybody_there(self) -> bool:
+        """Whether anybody wants to know anything."""
+        return bool(self._watched()) or bool(self._replica.observers.types)
+
     def is_watched(self, scope: str) -> bool:
         """Whether anybody wants to know."""
         return scope in self._watched() or bool(self._replica.observers.types)

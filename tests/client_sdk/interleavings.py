@@ -230,12 +230,16 @@ class Phone:
         """Send what is due; stops before the server takes it."""
         if what == "pull" and not self.pull.due():
             self.pull.check([self.scope])
-        once = self.push.once if what == "push" else self.pull.once
-        task = self.tasks[what] = asyncio.create_task(once())
-        task.add_done_callback(lambda _: self.wire.pulse.beat())
+        task = self._once(what)
         await self.wire.pulse.until(lambda: what in self.wire.exchanges or task.done())
         if task.done():
             await self._over(what)
+
+    def _once(self, what: str) -> asyncio.Task[None]:
+        once = self.push.once if what == "push" else self.pull.once
+        task = self.tasks[what] = asyncio.create_task(once())
+        task.add_done_callback(lambda _: self.wire.pulse.beat())
+        return task
 
     async def end(self, what: str, *, lost: bool = False) -> None:
         """The answer arrives, or never does."""
@@ -249,6 +253,9 @@ class Phone:
     async def _over(self, what: str) -> None:
         with suppress(TransportError, Busy):
             await self.tasks.pop(what)
+        if what in self.wire.exchanges:
+            # It was sent ahead, while the answer was taken in; its own is waited for at once.
+            self._once(what)
 
     # The live connection
 
@@ -318,7 +325,8 @@ class Phone:
         assert not self.pull.due(), "the scope is never brought to its end"
 
     async def _whole(self, what: str) -> None:
-        await self.begin(what)
+        if what not in self.tasks:
+            await self.begin(what)
         if what in self.wire.exchanges:
             await self.wire.take(what)
             await self.end(what)

@@ -38,8 +38,7 @@ class Phone:
         await Edits(self.replica).put("note", "mine", "main", {"v": 1}, None)
 
     def sent(self) -> None:
-        for entry in self.replica.outbox.waiting():
-            entry.sent = True
+        self.replica.outbox.note_sent(self.replica.outbox.waiting(), sent=True)
 
     @property
     def cursor(self) -> str | None:
@@ -95,24 +94,68 @@ async def test_a_pull_that_went_past_what_waited_is_made_sure_of(phone: Phone) -
 
 async def test_deltas_wait_for_the_answer_to_a_push_so_that_nothing_shows_twice(phone: Phone) -> None:
     await phone.put()
-    phone.feed.hold(["main"])
+    phone.feed.hold_for_push(["main"])
     phone.sent()
     await phone.offer(1, 2)
     assert phone.cursor == "c1"
     answer = reply(phone.replica.id, 1, {"n": 1, "outcome": "applied", "version": 2})
     await phone.settlement.settle(phone.replica.outbox.waiting(), answer)
-    await phone.feed.release(["main"])
+    await phone.feed.release_from_push(["main"], {})
     assert phone.cursor == "c2"
     assert phone.replica.outbox.shown_in("main") == []
+
+
+async def test_what_came_before_the_end_of_one_push_does_not_wait_for_the_next_one(phone: Phone) -> None:
+    """The next one was sent before the answer was taken in: what it comes to has higher versions than all of that."""
+    await phone.put()
+    first = phone.replica.outbox.waiting()
+    phone.feed.hold_for_push(["main"])
+    phone.sent()
+    await phone.put()
+    phone.feed.hold_for_push(["main"])
+    phone.sent()
+    await phone.offer(1, 2)
+    await phone.offer(2, 3)
+    answer = reply(phone.replica.id, 1, {"n": 1, "outcome": "applied", "version": 2})
+    await phone.settlement.settle(first, answer)
+    await phone.feed.release_from_push(["main"], {"main": 2})
+    assert (phone.cursor, phone.wanted) == ("c2", []), "the third may hold something of the push under way"
+    assert [entry.change.n for entry in phone.replica.outbox.shown_in("main")] == [2]
+    answer = reply(phone.replica.id, 2, {"n": 2, "outcome": "applied", "version": 3})
+    await phone.settlement.settle(phone.replica.outbox.waiting(), answer)
+    await phone.feed.release_from_push(["main"], {})
+    assert (phone.cursor, phone.wanted) == ("c3", [])
+    assert phone.replica.outbox.shown_in("main") == []
+
+
+async def test_what_is_known_of_one_push_is_forgotten_when_none_is_under_way(phone: Phone) -> None:
+    phone.feed.hold_for_push(["main"])
+    await phone.feed.release_from_push(["main"], {"main": 9})
+    phone.feed.hold_for_push(["main"])
+    await phone.offer(1, 2)
+    assert phone.cursor == "c1"
+    await phone.feed.release_from_push(["main"], {})
+    assert phone.cursor == "c2"
+
+
+async def test_a_pull_that_is_under_way_holds_back_all_of_it(phone: Phone) -> None:
+    phone.feed.hold_for_push(["main"])
+    phone.feed.hold_for_push(["main"])
+    phone.feed.hold(["main"])
+    await phone.offer(1, 2)
+    await phone.feed.release_from_push(["main"], {"main": 5})
+    assert phone.cursor == "c1"
+    await phone.feed.release(["main"])
+    assert phone.cursor == "c2"
 
 
 async def test_in_doubt_a_pull_takes_the_place_of_deltas(phone: Phone) -> None:
     """The answer to the push was lost: the delta may hold the change or not, and does not say."""
     await phone.put()
-    phone.feed.hold(["main"])
+    phone.feed.hold_for_push(["main"])
     phone.sent()
     await phone.offer(1, 2)
-    await phone.feed.release(["main"])
+    await phone.feed.release_from_push(["main"], {})
     assert (phone.cursor, phone.wanted) == ("c1", ["main"])
     await phone.pulled("c1", 2, settled=1)
     await phone.offer(2, 3)
@@ -121,11 +164,11 @@ async def test_in_doubt_a_pull_takes_the_place_of_deltas(phone: Phone) -> None:
 
 async def test_holds_of_push_and_pull_add_up(phone: Phone) -> None:
     phone.feed.hold(["main"])
-    phone.feed.hold(["main", "other"])
+    phone.feed.hold_for_push(["main", "other"])
     await phone.offer(1, 2)
     await phone.feed.release(["main"])
     assert phone.cursor == "c1"
-    await phone.feed.release(["main", "other"])
+    await phone.feed.release_from_push(["main", "other"], {})
     assert phone.cursor == "c2"
 
 

@@ -296,8 +296,7 @@ class TestNumbers:
         for n in (1, 2, 3):
             await phone.put(f"n{n}", v=n)
         old = phone.replica.id
-        for entry in phone.replica.outbox.waiting():
-            entry.sent = True
+        phone.replica.outbox.note_sent(phone.replica.outbox.waiting(), sent=True)
         unknown = {"outcome": "retry_later", "version": 0, "code": "store_unavailable"}
         assert await phone.answer(
             9, {"n": 1, "outcome": "applied", "version": 1}, *({"n": n, **unknown} for n in (2, 3))

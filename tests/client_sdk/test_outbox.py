@@ -47,6 +47,11 @@ class TestTheNextBatch:
         outbox.remove(2)
         assert numbers(outbox.next_batch("new", 10, 10_000)) == [[1], [2]]
 
+    def test_goes_on_behind_what_is_on_its_way(self) -> None:
+        outbox = Outbox(entry("create", n=n) for n in range(1, 6))
+        assert numbers(outbox.next_batch("r", 2, 10_000, behind=2)) == [[3], [4]]
+        assert outbox.next_batch("r", 2, 10_000, behind=5) == []
+
     def test_leaves_out_what_has_an_outcome(self) -> None:
         done = entry("create", n=1)
         done.outcome = Outcome(Kind.APPLIED, 3)
@@ -58,7 +63,7 @@ class TestTheNextBatch:
 
 def test_two_groups_side_by_side_are_two_units() -> None:
     entries = [entry("create", n=n, group=group) for n, group in enumerate([None, "a", "a", "b", None, None], 1)]
-    assert numbers(in_units(entries)) == [[1], [2, 3], [4], [5], [6]]
+    assert numbers(list(in_units(entries))) == [[1], [2, 3], [4], [5], [6]]
 
 
 class TestWaitingAndShown:
@@ -95,13 +100,43 @@ class TestWaitingAndShown:
         assert outbox.pending_keys("event", None) == []
 
 
+class TestWhatAMessageMayHold:
+    def test_is_what_has_its_outcome_and_of_what_waits_the_numbers_that_are_settled(self) -> None:
+        answered = entry("create", n=1)
+        answered.outcome = Outcome(Kind.APPLIED, 3)
+        waiting = [entry("create", n=n, id=f"x{n}") for n in (2, 3, 4)]
+        elsewhere = entry("create", n=5, id="y", scope="other")
+        of_another_id = entry("create", n=2, by="old", seq=6, id="z")
+        outbox = Outbox([answered, *waiting, elsewhere, of_another_id])
+        assert outbox.may_be_held("main", {}) == [answered]
+        assert outbox.may_be_held("main", {"r": 3, "stranger": 9}) == [answered, *waiting[:2]]
+        assert outbox.may_be_held("main", {"old": 2}) == [answered, of_another_id]
+        assert outbox.may_be_held("other", {"r": 9}) == [elsewhere]
+
+    def test_is_nothing_that_the_view_does_not_replay(self) -> None:
+        outbox = Outbox([each := entry("create", n=1)])
+        each.shown = False
+        outbox.tidy(1)
+        assert outbox.may_be_held("main", {"r": 1}) == []
+
+    def test_follows_an_entry_that_becomes_another(self) -> None:
+        outbox = Outbox([each := entry("create", n=7)])
+        each.become(each.made_anew("fresh", 1, 0))
+        assert outbox.may_be_held("main", {"r": 9}) == []
+        assert outbox.may_be_held("main", {"fresh": 1}) == [each]
+        assert numbers(outbox.next_batch("fresh", 9, 10_000)) == [[1]]
+
+
 class TestDoubt:
     def test_a_change_that_was_sent_and_not_answered_puts_its_scope_in_doubt(self) -> None:
         outbox = Outbox([each := entry("create", n=1)])
         assert not outbox.in_doubt("main")
-        each.sent = True
+        outbox.note_sent([each], sent=True)
         assert outbox.in_doubt("main")
         assert not outbox.in_doubt("other")
+        assert outbox.doubtful() == [each]
+        outbox.note_sent([each], sent=False)
+        assert not outbox.in_doubt("main")
 
     def test_an_answer_or_a_page_that_holds_it_ends_the_doubt(self) -> None:
         outbox = Outbox([each := entry("create", n=1, sent=True)])
