@@ -3,7 +3,7 @@
 Text frames are JSON and binary ones MessagePack. A device may send either; what it gets, its hello chooses.
 
 Live is an accelerator: whatever goes wrong here, a pull puts it right. Frames come encoded from the engine's queue,
-which is bounded; each socket has a sender of its own, so that a slow one holds up nobody else.
+which is bounded; each socket has an outlet of its own, so that a slow one holds up nobody else.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -23,6 +22,7 @@ from syncd.api.access import Access
 from syncd.api.errors import CloseCode, report_unexpected
 from syncd.api.formats import JSON, MSGPACK
 from syncd.api.messages import Frame, Hello, Ping, Pong, PresenceState, Subscribe, Unsubscribe, read_frame
+from syncd.api.outlet import Framing, Outlet
 from syncd.api.sockets import Sockets, close_socket
 from syncd.engine.limits import Limits
 from syncd.engine.presence import Presence
@@ -56,6 +56,7 @@ class LiveRoute:
     now_ms: Callable[[], int]
     hello_timeout_s: float
     heartbeat_s: float
+    framing: Framing = field(default_factory=Framing)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket until either side closes it."""
@@ -67,7 +68,7 @@ class LiveRoute:
             heartbeat=self.heartbeat_s,
             max_msg_size=MAX_FRAME_BYTES,
             timeout=1.0,
-            # `_write` waits by itself, and not for ever.
+            # The outlet waits by itself, and not for ever.
             writer_limit=sys.maxsize,
         )
         if not socket.can_prepare(request):
@@ -93,16 +94,28 @@ class _Goodbye(Exception):
 
 
 class _Session:
-    """One socket's conversation: a reader and, once it is welcome, a sender."""
+    """One socket's conversation: it reads here, and answers through its outlet."""
+
+    __slots__ = (
+        "_bad_frames",
+        "_connection",
+        "_ending",
+        "_format",
+        "_outlet",
+        "_request",
+        "_route",
+        "_socket",
+        "_watched",
+    )
 
     def __init__(self, route: LiveRoute, socket: web.WebSocketResponse[bool], request: web.Request) -> None:
         self._route = route
         self._socket = socket
         self._request = request
         self._connection: Connection | None = None
-        self._sender: asyncio.Task[None] | None = None
+        self._outlet = Outlet(request, socket, route.framing, route.heartbeat_s, self._abort, self._fail)
         self._format = JSON
-        self._writing = asyncio.Lock()
+        self._ending: asyncio.Task[None] | None = None
         self._bad_frames = 0
         self._watched: set[str] = set()
 
@@ -177,6 +190,7 @@ class _Session:
         route = self._route
         if self._connection is None:
             self._format = _FORMATS[hello.format or "json"]
+            self._outlet.kind = WSMsgType.TEXT if self._format is JSON else WSMsgType.BINARY
         elif hello.format is not None and _FORMATS[hello.format] is not self._format:
             raise InvalidMessage("the first hello of a socket chooses its format, for good", field="format")
         # A browser cannot set headers on a socket, so the token may come either way.
@@ -196,7 +210,7 @@ class _Session:
         if self._connection is None:
             self._connection = route.watcher.connect(packed=self._format is MSGPACK)
             route.presence.join(self._connection, hello.replica)
-            self._sender = asyncio.create_task(self._send_deltas(self._connection), name="live-sender")
+            self._outlet.open(self._connection)
 
     async def _subscribe(self, connection: Connection, frame: Subscribe, reader: ReaderClass) -> None:
         scopes = frame.scopes
@@ -207,7 +221,7 @@ class _Session:
                 field="scopes",
             )
         # No delta may overtake the answer, which says what the first one follows.
-        async with self._writing:
+        with self._outlet.holding():
             standings = await self._route.watcher.subscribe(connection, scopes, reader, documents=frame.documents)
             self._watched = watched
             self._route.presence.watch(connection, scopes)
@@ -215,7 +229,7 @@ class _Session:
                 scope: {"pull": True} if standing.cursor is None else {"cursor": standing.cursor}
                 for scope, standing in standings.items()
             }
-            await self._write(self._format.encode({"type": "subscribed", "scopes": answer}))
+            await self._send({"type": "subscribed", "scopes": answer})
 
     async def _complain(self, error: SyncdError) -> None:
         frame: dict[str, object] = {
@@ -237,35 +251,14 @@ class _Session:
             if self._bad_frames >= MAX_BAD_FRAMES:
                 raise _Goodbye(CloseCode.TOO_MANY_BAD_FRAMES, "too_many_bad_frames")
 
-    async def _send_deltas(self, connection: Connection) -> None:
-        try:
-            async for frame in connection:
-                async with self._writing:
-                    await self._write(frame)
-        except ConnectionError:
-            # The reader notices too, and ends the conversation.
-            pass
-        except Exception:
-            incident = report_unexpected("live")
-            await close_socket(self._socket, self._request, CloseCode.INTERNAL_ERROR, f"incident {incident}")
-
     async def _send(self, frame: Mapping[str, object]) -> None:
-        async with self._writing:
-            await self._write(self._format.encode(frame))
+        await self._outlet.send(self._format.encode(frame))
 
-    async def _write(self, frame: bytes) -> None:
-        await self._socket.send_frame(frame, WSMsgType.TEXT if self._format is JSON else WSMsgType.BINARY)
-        if self._request.protocol.writing_paused:
-            await self._wait_for_slow_peer()
-
-    async def _wait_for_slow_peer(self) -> None:
-        try:
-            async with asyncio.timeout(self._route.heartbeat_s):
-                await self._request.writer.drain()
-        except TimeoutError:
-            # Meanwhile the engine's queue has filled up and said "pull"; a peer that reads nothing at all is dead.
-            self._abort()
-            raise ConnectionResetError("the peer does not read") from None
+    def _fail(self) -> None:
+        """A frame could not be made, or sent, for another reason than its peer."""
+        incident = report_unexpected("live")
+        goodbye = close_socket(self._socket, self._request, CloseCode.INTERNAL_ERROR, f"incident {incident}")
+        self._ending = asyncio.create_task(goodbye, name="live-goodbye")
 
     def _abort(self) -> None:
         if self._request.transport is not None:
@@ -275,10 +268,9 @@ class _Session:
         if self._connection is not None:
             self._route.presence.leave(self._connection)
             self._route.watcher.disconnect(self._connection)
-        if self._sender is not None:
-            self._sender.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sender
+        await self._outlet.close()
+        if self._ending is not None:
+            await self._ending
         if self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
             # A dead peer takes nothing more: do not wait for what is still to be written.
             self._abort()

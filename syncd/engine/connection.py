@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -44,7 +43,27 @@ class Connection:
     with one entry for each document, and at most `max_relay_bytes` of updates.
 
     What is put aside is taken when nothing else waits, so that it never costs anybody a delta.
+
+    `on_ready`: called when something has come to wait, for whoever takes it by `next` rather than by iterating: at once
+    for a frame, a moment later for what may say more by then. Of most sockets nothing waits, most of the time: what is
+    kept for one is small, and there is no task for it.
     """
+
+    __slots__ = (
+        "_aside",
+        "_bytes",
+        "_closed",
+        "_frames",
+        "_lagging",
+        "_max_bytes",
+        "_max_frames",
+        "_max_relay_bytes",
+        "_told",
+        "_waiting",
+        "on_ready",
+        "packed",
+        "relaying",
+    )
 
     def __init__(
         self,
@@ -59,11 +78,13 @@ class Connection:
         self._max_relay_bytes = max_relay_bytes
         self._max_frames = max_frames
         self._max_bytes = max_bytes
-        self._frames: deque[tuple[str, LiveFrame]] = deque()
+        self.on_ready: Callable[[], None] | None = None
+        self._frames: list[tuple[str, LiveFrame]] = []
         self._bytes = 0
-        self._aside: OrderedDict[tuple[str, str], Callable[[], bytes | None]] = OrderedDict()
-        self._lagging: set[str] = set()
-        self._waiting = asyncio.Event()
+        self._aside: dict[tuple[str, str], Callable[[], bytes | None]] = {}
+        self._lagging: dict[str, None] = {}
+        self._waiting: asyncio.Event | None = None
+        self._told = False
         self._closed = False
 
     @property
@@ -83,12 +104,12 @@ class Connection:
             # A scope that lags gets a hint to pull first; a delta before it would only be one more gap.
             self._frames.append((scope, frame))
             self._bytes += len(frame.body)
-        self._waiting.set()
+            self._ready()
 
     def tell_to_pull(self, scopes: Iterable[str]) -> None:
         """Queue a hint that deltas of these scopes are missing."""
-        self._lagging.update(scopes)
-        self._waiting.set()
+        self._lagging.update(dict.fromkeys(scopes))
+        self._ready_soon()
 
     def put_aside(self, key: tuple[str, str], make: Callable[[], bytes | None]) -> None:
         """Have a frame made once nothing else waits, whatever it will say by then; None: nothing.
@@ -97,7 +118,7 @@ class Connection:
         """
         if not self._closed:
             self._aside[key] = make
-            self._waiting.set()
+            self._ready_soon()
 
     def has_aside(self, key: tuple[str, str]) -> bool:
         """Whether something waits under this key."""
@@ -117,14 +138,17 @@ class Connection:
     def forget(self, scopes: Iterable[str]) -> None:
         """Drop what waits for scopes that are no longer watched."""
         gone = set(scopes)
-        self._lagging -= gone
-        self._frames = deque(entry for entry in self._frames if entry[0] not in gone)
+        for scope in gone:
+            self._lagging.pop(scope, None)
+        self._frames = [entry for entry in self._frames if entry[0] not in gone]
         self._bytes = sum(len(frame.body) for _, frame in self._frames)
 
     def close(self) -> None:
         """End the iteration; may be called twice."""
         self._closed = True
-        self._waiting.set()
+        self.on_ready = None
+        if self._waiting is not None:
+            self._waiting.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (frame := await self.take()) is not None:
@@ -132,24 +156,51 @@ class Connection:
 
     async def take(self) -> LiveFrame | None:
         """The next frame, None once the connection is closed; if this is cancelled, no frame is lost."""
+        if self._waiting is None:
+            self._waiting = asyncio.Event()
         while not self._closed:
-            if self._lagging or self._frames:
-                return self._next()
-            if self._aside:
-                _, make = self._aside.popitem(last=False)
-                if (body := make()) is not None:
-                    return LiveFrame(body)
-                continue
+            if (frame := self.next()) is not None:
+                return frame
             self._waiting.clear()
             await self._waiting.wait()
         return None
 
-    def _next(self) -> LiveFrame:
+    def next(self) -> LiveFrame | None:
+        """The next frame, if one waits now; None, too, once the connection is closed."""
+        if self._closed:
+            return None
+        if self._lagging or self._frames:
+            return self._first()
+        while self._aside:
+            make = self._aside.pop(next(iter(self._aside)))
+            if (body := make()) is not None:
+                return LiveFrame(body)
+        return None
+
+    def _ready(self) -> None:
+        if self._waiting is not None:
+            self._waiting.set()
+        if self.on_ready is not None:
+            self.on_ready()
+
+    def _ready_soon(self) -> None:
+        if self._waiting is not None:
+            self._waiting.set()
+        if self.on_ready is not None and not self._told:
+            self._told = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._told = False
+        if self.on_ready is not None:
+            self.on_ready()
+
+    def _first(self) -> LiveFrame:
         if self._lagging:
             hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":")).encode()
             self._lagging.clear()
             return LiveFrame(pack_frame(hint) if self.packed else hint)
-        scope, frame = self._frames.popleft()
+        scope, frame = self._frames.pop(0)
         self._bytes -= len(frame.body)
         if frame.delta is None or frame.remake is None or len(self._frames) < _MANY:
             return frame
@@ -160,7 +211,7 @@ class Connection:
 
     def _with_those_that_follow(self, delta: Delta) -> Delta:
         """A delta, and what waits behind it in its scope, as far as that may travel as one."""
-        left: deque[tuple[str, LiveFrame]] = deque()
+        left: list[tuple[str, LiveFrame]] = []
         size, ended = delta.relayed_bytes, False
         for scope, frame in self._frames:
             later = None if ended or scope != delta.scope else frame.delta

@@ -345,12 +345,12 @@ async def test_a_socket_that_has_gone_is_counted_no_more(api: Api) -> None:
 async def test_a_fault_in_sending_is_logged_and_ends_the_conversation(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(connection: Connection) -> Any:
+    def broken(connection: Connection) -> None:
         raise ZeroDivisionError
-        yield b""
 
-    monkeypatch.setattr(Connection, "__aiter__", broken)
-    socket = await welcome(api)
+    monkeypatch.setattr(Connection, "next", broken)
+    socket, _ = await subscribed(api, {"main": None})
+    await api.push(create(1, "a"))
     code, why = await closed(socket)
     assert (code, why.split()[0]) == (1011, "incident")
 
