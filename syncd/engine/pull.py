@@ -13,7 +13,7 @@ from syncd.engine.limits import Limits
 from syncd.engine.reader_class import SEES_ALL, ReaderClass
 from syncd.engine.reader_digest import ReaderDigests
 from syncd.errors import InvalidMessage, TooLarge
-from syncd.store.protocol import Snapshot, Store
+from syncd.store.protocol import Page, Snapshot, Store
 
 __all__ = ["Puller", "ScopePage", "check_scopes"]
 
@@ -70,12 +70,23 @@ class Puller:
             )
         room = min(limit_bytes or self._limits.page_bytes, self._limits.max_page_bytes)
         limit_rows = None if reader.sees_all else max(1, _MAX_ROWS // max(1, len(scopes)))
-        pages: dict[str, ScopePage] = {}
         async with self._store.snapshot() as snapshot:
-            for scope, cursor in scopes.items():
-                page = await self._page(snapshot, replica, scope, cursor, reader, room, limit_rows)
-                room -= sum(map(len, page.bodies))
-                pages[scope] = page
+            positions = await self.positions(snapshot, scopes, reader)
+            after = {scope: positions.get(scope, 0) for scope in scopes}
+            found = await snapshot.pages(after, room, types=reader.types, limit_rows=limit_rows)
+            settled: Mapping[str, int] = {}
+            if replica is not None:
+                settled = await snapshot.settled(replica, {scope: page.upto for scope, page in found.items()})
+            pages = {
+                scope: self._page(
+                    cursor,
+                    reader,
+                    found.get(scope),
+                    settled.get(scope, 0),
+                    reset=cursor is not None and scope not in positions,
+                )
+                for scope, cursor in scopes.items()
+            }
             if digest:
                 # All of one snapshot: a page without more stands at the head that the digest is of.
                 ended = [scope for scope, page in pages.items() if not page.more]
@@ -83,35 +94,29 @@ class Puller:
                 pages.update({scope: replace(pages[scope], digest=digest_text(digests[scope])) for scope in digests})
         return pages
 
-    async def _page(
-        self,
-        snapshot: Snapshot,
-        replica: str | None,
-        scope: str,
-        cursor: str | None,
-        reader: ReaderClass,
-        room: int,
-        limit_rows: int | None,
+    def _page(
+        self, cursor: str | None, reader: ReaderClass, page: Page | None, settled: int, *, reset: bool
     ) -> ScopePage:
-        after = 0 if cursor is None else await self.position(snapshot, scope, cursor, reader)
-        if room <= 0:
+        if page is None:
             return ScopePage([], self._cursor(0, reader) if cursor is None else cursor, 0, more=True, reset=False)
-        page = await snapshot.page(scope, after or 0, room, types=reader.types, limit_rows=limit_rows)
-        settled = 0 if replica is None else await snapshot.settled(replica, scope, page.upto)
-        return ScopePage(page.bodies, self._cursor(page.upto, reader), settled, page.more, reset=after is None)
+        return ScopePage(page.bodies, self._cursor(page.upto, reader), settled, page.more, reset)
 
-    async def position(self, snapshot: Snapshot, scope: str, cursor: str, reader: ReaderClass) -> int | None:
-        """The version that `cursor` stands for, or None if this database cannot vouch for it.
+    async def positions(
+        self, snapshot: Snapshot, cursors: Mapping[str, str | None], reader: ReaderClass
+    ) -> dict[str, int]:
+        """The version that each scope's cursor stands for; a scope is absent if it has none, or if this database cannot
+        vouch for it.
 
         Law 6: one that another class was given says nothing of what was hidden from it. Law 10: unknown incarnations,
         and positions beyond where their own ended, belong to a past that this database does not have, as when it was
         restored from a backup.
         """
-        known = Cursor.parse(cursor)
-        if known is None or known.tag != reader.tag:
-            return None
-        end = await snapshot.end_of(scope, known.incarnation)
-        return known.version if end is not None and known.version <= end else None
+        read = {scope: Cursor.parse(cursor) for scope, cursor in cursors.items() if cursor is not None}
+        known = {scope: cursor for scope, cursor in read.items() if cursor is not None and cursor.tag == reader.tag}
+        ends = await snapshot.ends_of({scope: cursor.incarnation for scope, cursor in known.items()}) if known else {}
+        return {
+            scope: cursor.version for scope, cursor in known.items() if scope in ends and cursor.version <= ends[scope]
+        }
 
     def _cursor(self, version: int, reader: ReaderClass) -> str:
         return str(Cursor(self._store.incarnation, version, reader.tag))

@@ -149,8 +149,9 @@ class Watcher:
         standings: dict[str, Standing] = {}
         async with self._store.snapshot() as snapshot:
             heads = await snapshot.heads(scopes)
-            for scope, cursor in scopes.items():
-                position = None if cursor is None else await self._puller.position(snapshot, scope, cursor, reader)
+            positions = await self._puller.positions(snapshot, scopes, reader)
+            for scope in scopes:
+                position = positions.get(scope)
                 current = position if position is not None and position >= heads[scope] else None
                 standings[scope] = Standing(None if current is None else str(self._cursor(current, reader)))
         return heads, standings

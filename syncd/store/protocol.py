@@ -344,14 +344,29 @@ class Snapshot(Protocol):
         """
         ...
 
-    async def settled(self, replica: str, scope: str, upto: int) -> int:
-        """The highest number of `replica` settled in `scope` with a version of at most `upto`; 0 for none (law 4)."""
+    async def pages(
+        self,
+        after: Mapping[str, int],
+        limit_bytes: int,
+        *,
+        types: Collection[str] | None = None,
+        limit_rows: int | None = None,
+    ) -> Mapping[str, Page]:
+        """A page of each scope after its version, one after the other; see `page`. They share `limit_bytes`: a scope
+        that finds no room is absent. `limit_rows`: of each.
+        """
         ...
 
-    async def end_of(self, scope: str, incarnation: str) -> int | None:
-        """The version at which `scope` stood when `incarnation` ended, its head if that is the current one.
+    async def settled(self, replica: str, upto: Mapping[str, int]) -> Mapping[str, int]:
+        """For each scope, the highest number of `replica` settled in it with a version of at most that; 0 for none
+        (law 4).
+        """
+        ...
 
-        None if this database never had that incarnation (law 10).
+    async def ends_of(self, incarnations: Mapping[str, str]) -> Mapping[str, int]:
+        """For each scope, the version at which it stood when that incarnation ended, its head if it is the current one.
+
+        A scope is absent if this database never had its incarnation (law 10).
         """
         ...
 

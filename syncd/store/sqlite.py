@@ -40,10 +40,11 @@ from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
     read_digests,
-    read_end_of,
+    read_ends_of,
     read_heads,
     read_of_type,
     read_page,
+    read_pages,
     read_scope,
     read_settled,
     read_states,
@@ -126,13 +127,24 @@ class SqliteSnapshot:
             _in_read, read_page, scope, after, limit_bytes, types=types, limit_rows=limit_rows
         )
 
-    async def settled(self, replica: str, scope: str, upto: int) -> int:
-        """See `Snapshot.settled`."""
-        return await self._reader.run(_in_read, read_settled, replica, scope, upto)
+    async def pages(
+        self,
+        after: Mapping[str, int],
+        limit_bytes: int,
+        *,
+        types: Collection[str] | None = None,
+        limit_rows: int | None = None,
+    ) -> Mapping[str, Page]:
+        """See `Snapshot.pages`."""
+        return await self._reader.run(_in_read, read_pages, after, limit_bytes, types=types, limit_rows=limit_rows)
 
-    async def end_of(self, scope: str, incarnation: str) -> int | None:
-        """See `Snapshot.end_of`."""
-        return await self._reader.run(_in_read, read_end_of, scope, incarnation)
+    async def settled(self, replica: str, upto: Mapping[str, int]) -> Mapping[str, int]:
+        """See `Snapshot.settled`."""
+        return await self._reader.run(_in_read, read_settled, replica, upto)
+
+    async def ends_of(self, incarnations: Mapping[str, str]) -> Mapping[str, int]:
+        """See `Snapshot.ends_of`."""
+        return await self._reader.run(_in_read, read_ends_of, incarnations)
 
     async def states(self, resources: Collection[ResourceKey]) -> Mapping[ResourceKey, StateRow]:
         """See `Snapshot.states`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from syncd.store.protocol import Loaded, Page, ReplicaRow, ResourceKey, SettledRow, StateRow, Wanted
@@ -15,10 +15,11 @@ from syncd.store.sqlite_documents import read_document_heads
 
 __all__ = [
     "read_digests",
-    "read_end_of",
+    "read_ends_of",
     "read_heads",
     "read_of_type",
     "read_page",
+    "read_pages",
     "read_scope",
     "read_settled",
     "read_states",
@@ -175,16 +176,40 @@ def read_page(
     return Page(bodies, head, False, types_of)
 
 
-def read_settled(connection: sqlite3.Connection, replica: str, scope: str, upto: int) -> int:
+def read_pages(
+    connection: sqlite3.Connection,
+    after: Mapping[str, int],
+    limit_bytes: int,
+    *,
+    types: Collection[str] | None = None,
+    limit_rows: int | None = None,
+) -> dict[str, Page]:
+    """See `Snapshot.pages`."""
+    pages: dict[str, Page] = {}
+    room = limit_bytes
+    for scope, version in after.items():
+        if room <= 0:
+            break
+        page = pages[scope] = read_page(connection, scope, version, room, types=types, limit_rows=limit_rows)
+        room -= sum(map(len, page.bodies))
+    return pages
+
+
+def read_settled(connection: sqlite3.Connection, replica: str, upto: Mapping[str, int]) -> dict[str, int]:
     """See `Snapshot.settled`."""
-    found = connection.execute(_SETTLED, (replica, scope, upto)).fetchone()
-    return 0 if found is None else int(found[0])
+    found = {
+        scope: connection.execute(_SETTLED, (replica, scope, version)).fetchone() for scope, version in upto.items()
+    }
+    return {scope: 0 if row is None else int(row[0]) for scope, row in found.items()}
 
 
-def read_end_of(connection: sqlite3.Connection, scope: str, incarnation: str) -> int | None:
-    """See `Snapshot.end_of`."""
-    found = connection.execute(_END_OF, {"scope": scope, "incarnation": incarnation}).fetchone()
-    return None if found is None else int(found[0])
+def read_ends_of(connection: sqlite3.Connection, incarnations: Mapping[str, str]) -> dict[str, int]:
+    """See `Snapshot.ends_of`."""
+    found = {
+        scope: connection.execute(_END_OF, {"scope": scope, "incarnation": incarnation}).fetchone()
+        for scope, incarnation in incarnations.items()
+    }
+    return {scope: int(row[0]) for scope, row in found.items() if row is not None}
 
 
 def _rows(connection: sqlite3.Connection, sql: str, keys: Iterable[object]) -> list[Any]:

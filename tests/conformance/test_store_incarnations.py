@@ -14,7 +14,7 @@ from tests.conformance.stores import Database
 
 async def end_of(store: Store, scope: str, incarnation: str) -> int | None:
     async with store.snapshot() as snapshot:
-        return await snapshot.end_of(scope, incarnation)
+        return (await snapshot.ends_of({scope: incarnation})).get(scope)
 
 
 async def test_each_start_begins_an_incarnation_of_its_own(database: Database, open_store: OpenStore) -> None:

@@ -27,8 +27,8 @@ async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> N
         return [
             await snapshot.heads(["s"]),
             await snapshot.page("s", 0, 1000),
-            await snapshot.settled("r", "s", 1000),
-            await snapshot.end_of("s", store.incarnation),
+            await snapshot.settled("r", {"s": 1000}),
+            await snapshot.ends_of({"s": store.incarnation}),
         ]
 
     async with store.snapshot() as snapshot:
@@ -43,7 +43,7 @@ async def test_everything_a_snapshot_returns_is_of_one_moment(store: Store) -> N
             ),
         )
         assert await read(snapshot) == before
-    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False, types=["note"]), 1, 1]
+    assert before == [{"s": 1}, Page([b"x@1"], 1, more=False, types=["note"]), {"s": 1}, {"s": 1}]
     async with store.snapshot() as snapshot:
         assert await read(snapshot) != before
 
@@ -252,19 +252,41 @@ async def test_settled_is_the_highest_number_up_to_a_version_of_that_replica_in_
         ),
     )
     async with store.snapshot() as snapshot:
-        of_r = [await snapshot.settled("r", "s", upto) for upto in range(10)]
+        of_r = [(await snapshot.settled("r", {"s": upto}))["s"] for upto in range(10)]
         assert of_r == [0, 0, 3, 3, 3, 3, 4, 4, 4, 4]
-        assert [await snapshot.settled("r", "t", upto) for upto in (4, 5, 6)] == [0, 2, 2]
-        assert [await snapshot.settled("q", "s", upto) for upto in (6, 7)] == [0, 1]
-        assert await snapshot.settled("q", "t", 9) == 0
-        assert await snapshot.settled("nobody", "s", 9) == 0
-        assert await snapshot.settled("r", "nowhere", 9) == 0
+        assert [(await snapshot.settled("r", {"t": upto}))["t"] for upto in (4, 5, 6)] == [0, 2, 2]
+        assert [(await snapshot.settled("q", {"s": upto}))["s"] for upto in (6, 7)] == [0, 1]
+        assert await snapshot.settled("r", {"s": 5, "t": 5, "nowhere": 9}) == {"s": 3, "t": 2, "nowhere": 0}
+        assert await snapshot.settled("nobody", {"s": 9}) == {"s": 0}
+        assert await snapshot.settled("r", {}) == {}
+
+
+async def test_pages_of_several_scopes_share_their_bytes_in_the_order_asked_for(store: Store) -> None:
+    await write_notes(store, *(note("s", f"s{n}", n) for n in (1, 2, 3)), *(note("t", f"t{n}", n) for n in (1, 2)))
+    async with store.snapshot() as snapshot:
+        alone = {scope: await snapshot.page(scope, 0, 1 << 20) for scope in ("s", "t", "nowhere")}
+        assert await snapshot.pages({"t": 0, "s": 0, "nowhere": 0}, 1 << 20) == alone
+        whole = sum(map(len, alone["s"].bodies))
+        assert await snapshot.pages({"s": 0, "t": 0}, whole) == {"s": alone["s"]}, "no room is left for the other"
+        assert await snapshot.pages({"s": 0, "t": 0}, whole + 1) == {
+            "s": alone["s"],
+            "t": await snapshot.page("t", 0, 1),
+        }
+        assert await snapshot.pages({"s": 3, "t": 1}, 1) == {
+            "s": await snapshot.page("s", 3, 1),
+            "t": await snapshot.page("t", 1, 1),
+        }
+        for types in ({"note"}, {"other"}):
+            of_types = await snapshot.pages({"s": 0, "t": 0}, 1 << 20, types=types, limit_rows=2)
+            for scope, page in of_types.items():
+                assert page == await snapshot.page(scope, 0, 1 << 20, types=types, limit_rows=2)
+        assert await snapshot.pages({}, 1) == {}
 
 
 async def test_a_change_settled_in_a_scope_never_written_is_told_at_version_0(store: Store) -> None:
     await write(store, Commit(settled=[settled_row("r", 1, "s", 0)], replicas=[replica_row("r", 1)]))
     async with store.snapshot() as snapshot:
-        assert await snapshot.settled("r", "s", 0) == 1
+        assert await snapshot.settled("r", {"s": 0}) == {"s": 1}
 
 
 async def test_a_page_and_what_it_says_is_settled_belong_together_while_many_write(store: Store) -> None:
@@ -280,7 +302,8 @@ async def test_a_page_and_what_it_says_is_settled_belong_together_while_many_wri
         for _ in itertools.count():
             async with store.snapshot() as snapshot:
                 page = await snapshot.page("s", 0, 1 << 30)
-                assert await snapshot.settled("r", "s", page.upto) == page.upto == len(page.bodies)
+                assert await snapshot.settled("r", {"s": page.upto}) == {"s": len(page.bodies)}
+                assert page.upto == len(page.bodies)
             if page.upto == last:
                 return
 
