@@ -1,4 +1,4 @@
-"""The records of W1, W3 and W7: a user's note as an app would keep it, 182 bytes of JSON each, in any number."""
+"""The records of W1, W3, W6 and W7: a user's note as an app would keep it, 182 bytes of JSON each, in any number."""
 
 from __future__ import annotations
 

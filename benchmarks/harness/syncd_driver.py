@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 
 from benchmarks.harness.http_driver import Connection, connections, request_bytes
 from benchmarks.harness.socket_driver import ANSWER_S, Entrance
+from benchmarks.harness.syncd_wire import settled
 
-__all__ = ["Replica", "entrance", "lanes"]
-
-_APPLIED = b'"outcome":"applied"'
+__all__ = ["ConnectedReplica", "entrance", "lanes"]
 
 
 def entrance(port: int, scopes: Sequence[str], *, documents: bool = False) -> Entrance:
@@ -26,8 +25,9 @@ def entrance(port: int, scopes: Sequence[str], *, documents: bool = False) -> En
     )
 
 
-class Replica:
-    """One replica on one connection, one push at a time. Its changes are JSON that lacks the braces and the number."""
+class ConnectedReplica:
+    """One replica on one connection, one push at a time, of ready-made changes: JSON that lacks the braces and the
+    number, and has no stamp."""
 
     def __init__(self, port: int, name: str, connection: Connection) -> None:
         self._port = port
@@ -42,8 +42,7 @@ class Replica:
         request = request_bytes("POST", self._port, "/sync/v1/push", body)
         answer = await asyncio.wait_for(self._connection.ask(request), ANSWER_S)
         self.pushed += len(changes)
-        if answer.status != 200 or answer.body.count(_APPLIED) != len(changes):
-            raise RuntimeError(f"not all of a push was applied: {answer.status} {answer.body[:500]!r}")
+        settled(answer, len(changes))
 
 
 @asynccontextmanager
@@ -52,7 +51,7 @@ async def lanes(port: int, name: str, count: int) -> AsyncIterator[Callable[[str
     each a replica of its own, one change a push. On leaving, all have been answered; raises what went wrong."""
     queue: asyncio.Queue[str] = asyncio.Queue()
 
-    async def lane(replica: Replica) -> None:
+    async def lane(replica: ConnectedReplica) -> None:
         while True:
             change = await queue.get()
             await replica.push([change])
@@ -60,7 +59,7 @@ async def lanes(port: int, name: str, count: int) -> AsyncIterator[Callable[[str
 
     async with connections(port, count) as made:
         tasks = [
-            asyncio.ensure_future(lane(Replica(port, f"{name}-{number}", connection)))
+            asyncio.ensure_future(lane(ConnectedReplica(port, f"{name}-{number}", connection)))
             for number, connection in enumerate(made)
         ]
         try:

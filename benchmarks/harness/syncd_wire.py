@@ -1,43 +1,20 @@
-"""What a client of syncd's own protocol says, written with as little work as can be (docs/protocol.md)."""
+"""syncd's own protocol (docs/protocol.md), as far as workloads share it: a push's answer checked, everything pulled."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.harness.http_driver import Answer, Connection, request_bytes
-from benchmarks.harness.records import encoded, record
+from benchmarks.harness.records import encoded
 
-__all__ = ["PAGE_BYTES", "Writer", "catch_up", "settled"]
+__all__ = ["PAGE_BYTES", "catch_up", "settled"]
 
 PAGE_BYTES: Final = 1024 * 1024
 """The largest page that a server gives by default."""
 
 _APPLIED: Final = b'"outcome":"applied"'
-
-
-class Writer:
-    """One replica that creates records; writes whole requests."""
-
-    def __init__(self, replica: str, port: int, *, scope: str = "main", seed: int = 0) -> None:
-        self.n = 0
-        self._replica = replica
-        self._port = port
-        self._scope = scope
-        self._dice = random.Random(f"{replica}-{seed}")
-
-    def push(self, batch: int, scope: str | None = None) -> bytes:
-        """A request with the next `batch` changes, each the creation of a record of 182 bytes."""
-        changes = []
-        for _ in range(batch):
-            self.n += 1
-            fields = record(self._dice)
-            change = {"n": self.n, "scope": scope or self._scope, "type": "note", "id": fields.pop("id")}
-            changes.append(change | {"op": "create", "base": 0, "fields": fields})
-        body = encoded({"replica": self._replica, "schema": 1, "changes": changes})
-        return request_bytes("POST", self._port, "/sync/v1/push", body)
 
 
 def settled(answer: Answer, batch: int) -> None:

@@ -12,7 +12,7 @@ from benchmarks.workloads.w3_catch_up import ResourcesCatchUp
 from benchmarks.workloads.w3_document import DocumentCatchUp
 from benchmarks.workloads.w4_idle import Idle
 from benchmarks.workloads.w5_trace import Trace
-from benchmarks.workloads.w6_sdk import Replica
+from benchmarks.workloads.w6_sdk import Device
 from benchmarks.workloads.w7_growth import Growth
 
 __all__ = ["WORKLOADS"]
@@ -24,6 +24,6 @@ WORKLOADS: Final[Sequence[Workload]] = (
     DocumentCatchUp(),
     Idle(),
     Trace(),
-    Replica(),
+    Device(),
     Growth(),
 )

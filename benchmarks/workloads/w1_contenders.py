@@ -15,12 +15,12 @@ from typing import Final, Protocol
 
 from benchmarks.harness.http_driver import Answer, connections, request_bytes
 from benchmarks.harness.processes import Server, free_port, started
+from benchmarks.harness.pushes import Changes, Matches, NewNotes, Notes, Replica
 from benchmarks.harness.records import encoded
 from benchmarks.harness.syncd_server import serving
 from benchmarks.harness.syncd_wire import settled
 from benchmarks.harness.workload import SYNCD, Unavailable
 from benchmarks.peers import kinto, pouchdb, rxdb
-from benchmarks.workloads.w1_bodies import Changes, Matches, NewNotes, Notes, Replica
 
 __all__ = ["CONTENDERS", "FOOTBALL", "MOST_CLIENTS", "Client", "Contender", "Standing", "ceiling", "python_path"]
 

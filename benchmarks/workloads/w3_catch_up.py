@@ -1,8 +1,8 @@
 """W3, the half about resources: a new replica catches up 100 000 of them, records of 182 bytes, page by page.
 
-The time runs until the last byte has come. A page is not read meanwhile, but for where the next one begins; what came
-is counted afterwards. syncd's pages are the largest that it gives by default, the peers' are of 10 000 records. The
-ceiling is one streamed response straight from a table.
+All servers hold the same records, each with a text of its own. The time runs until the last byte has come. A page is
+not read meanwhile, but for where the next one begins; what came is counted afterwards. syncd's pages are the largest
+that it gives by default, the peers' are of 10 000 records. The ceiling is one streamed response straight from a table.
 
 In the first case nothing is compressed. In the second, the driver accepts gzip, as browsers and the SDK do, and gets it
 from who offers it: that is what goes over a phone's line, and what it costs.
@@ -23,12 +23,12 @@ from typing import Final
 from benchmarks.ceilings import streamed
 from benchmarks.harness.http_driver import Answer, Connection, connections, request_bytes
 from benchmarks.harness.processes import Meter, Server
+from benchmarks.harness.pushes import NewNotes, Notes, Replica
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.syncd_server import serving
 from benchmarks.harness.syncd_wire import PAGE_BYTES, settled
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup, Unavailable
 from benchmarks.peers import kinto, pouchdb, rxdb
-from benchmarks.workloads.w1_bodies import NewNotes, Notes, Replica
 from benchmarks.workloads.w1_contenders import ceiling
 
 __all__ = ["RESOURCES", "ResourcesCatchUp"]
@@ -40,6 +40,7 @@ _QUICK_COUNT: Final = 10_000
 _STREAMED: Final = "streamed response"
 _SHOWN: Final = {"rate": "resources/s", "seconds": "s", "first_ms": "ms to the first byte", "bytes": "bytes"}
 _ENCODED_SHOWN: Final = {"bytes": "bytes", "seconds": "s", "rate": "resources/s"}
+_FILLER: Final = "filler"
 _SEED_BATCH: Final = 500
 _COLLECTION: Final = "catch-up"
 _TAIL_BYTES: Final = 400
@@ -152,7 +153,7 @@ def _syncd_count(answer: Answer) -> int:
 @asynccontextmanager
 async def _syncd(folder: Path, count: int) -> AsyncIterator[Server]:
     async with serving(folder) as server, connections(server.port) as (connection,):
-        replica = Replica("filler", server.port, Notes("filler"))
+        replica = Replica(_FILLER, server.port, Notes(_FILLER, fresh=True))
         await _fill(connection, replica.push, settled, count)
         yield server
 
@@ -160,7 +161,7 @@ async def _syncd(folder: Path, count: int) -> AsyncIterator[Server]:
 @asynccontextmanager
 async def _pouchdb(folder: Path, count: int) -> AsyncIterator[Server]:
     async with pouchdb.running(folder) as server, connections(server.port) as (connection,):
-        notes = NewNotes("filler")
+        notes = NewNotes(_FILLER, fresh=True)
         await pouchdb.make_database(connection, server.port)
 
         def push(batch: int) -> bytes:
@@ -173,7 +174,7 @@ async def _pouchdb(folder: Path, count: int) -> AsyncIterator[Server]:
 @asynccontextmanager
 async def _rxdb(folder: Path, count: int) -> AsyncIterator[Server]:
     async with rxdb.running(folder) as server, connections(server.port) as (connection,):
-        notes = NewNotes("filler")
+        notes = NewNotes(_FILLER, fresh=True)
 
         def push(batch: int) -> bytes:
             return rxdb.push(server.port, notes.take(batch))
@@ -186,7 +187,7 @@ async def _rxdb(folder: Path, count: int) -> AsyncIterator[Server]:
 async def _kinto(folder: Path, count: int) -> AsyncIterator[Server]:
     async with kinto.running(folder) as server, connections(server.port) as (connection,):
         await kinto.make_collections(connection, server.port, [_COLLECTION])
-        await kinto.seed(server, _COLLECTION, NewNotes("filler").take(count))
+        await kinto.seed(server, _COLLECTION, NewNotes(_FILLER, fresh=True).take(count))
         yield server
 
 
@@ -194,7 +195,7 @@ async def _kinto(folder: Path, count: int) -> AsyncIterator[Server]:
 async def _streamed(folder: Path, count: int) -> AsyncIterator[Server]:
     await asyncio.to_thread(folder.mkdir, parents=True)
     database = folder / "streamed.db"
-    bodies = (f'{{"id":"{key}",{inside}}}'.encode() for key, inside in NewNotes("filler").take(count))
+    bodies = (f'{{"id":"{key}",{inside}}}'.encode() for key, inside in NewNotes(_FILLER, fresh=True).take(count))
     await asyncio.to_thread(streamed.fill, database, bodies)
     async with ceiling("streamed", folder, database=database) as server:
         yield server

@@ -153,7 +153,7 @@ def _yjs(start: Callable[[], AbstractAsyncContextManager[Server]], dialect: Dial
 
 async def _push(server: Server, document: _Document) -> None:
     async with connections(server.port) as (connection,):
-        writer = syncd_driver.Replica(server.port, "writer", connection)
+        writer = syncd_driver.ConnectedReplica(server.port, "writer", connection)
         note = f'"type":"note","id":"{_NAME}"'
         await writer.push([f'{note},"op":"create","base":0,"fields":{{"notebook":"{_NAME}"}}'])
         encoded = [base64.b64encode(update).decode() for update in document.updates]

@@ -153,7 +153,7 @@ async def _typed(dialect: Dialect, port: int, names: Sequence[str]) -> AsyncIter
 async def _pushed(port: int, names: Sequence[str]) -> AsyncIterator[None]:
     update = base64.b64encode(_update()).decode()
     async with connections(port) as (connection,):
-        replica = syncd_driver.Replica(port, f"writer-{names[0]}", connection)
+        replica = syncd_driver.ConnectedReplica(port, f"writer-{names[0]}", connection)
         creates = [
             f'"type":"note","id":"{name}","op":"create","base":0,'
             f'"fields":{{"notebook":"{name}","{ROOT}":{{"update":"{update}"}}}}'

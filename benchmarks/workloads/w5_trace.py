@@ -174,7 +174,7 @@ class _Run:
         reach = [0]
         entrance = syncd_driver.entrance(server.port, [scope], documents=True)
         async with connections(server.port, 2) as (pushes, fetches):
-            writer = syncd_driver.Replica(server.port, name, pushes)
+            writer = syncd_driver.ConnectedReplica(server.port, name, pushes)
             await writer.push([f'"type":"note","id":"{name}","op":"create","base":0,"fields":{{"notebook":"{name}"}}'])
             reader = Reader(flow, server.port, fetches, name, reach)
             async with opened([Socket(entrance, reader.received)]), reader.fetching():

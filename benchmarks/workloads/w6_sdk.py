@@ -19,14 +19,15 @@ from typing import Final
 
 from benchmarks.harness.http_driver import connections
 from benchmarks.harness.processes import Meter, Server
+from benchmarks.harness.pushes import Notes, Replica
 from benchmarks.harness.records import encoded, record
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.syncd_server import serving
-from benchmarks.harness.syncd_wire import Writer, settled
+from benchmarks.harness.syncd_wire import settled
 from benchmarks.harness.workload import SYNCD, Case, Goal, Setup
 from client_sdk import Client
 
-__all__ = ["Replica"]
+__all__ = ["Device"]
 
 _DRAIN: Final = "drain 10 000 queued changes"
 _SNAPSHOT: Final = "take in a snapshot of 100 000 resources"
@@ -38,7 +39,7 @@ _BATCH: Final = 500
 _RATE: Final = {"rate": "a second", "seconds": "s"}
 
 
-class Replica:
+class Device:
     """The workload."""
 
     name = "W6"
@@ -90,11 +91,10 @@ class Replica:
 
 
 async def _fill(server: Server, count: int) -> None:
-    writer = Writer("filler", server.port)
+    replica = Replica("filler", server.port, Notes("filler", fresh=True))
     async with connections(server.port) as (connection,):
-        for start in range(0, count, _BATCH):
-            batch = min(_BATCH, count - start)
-            settled(await connection.ask(writer.push(batch)), batch)
+        for batch in _batches(count):
+            settled(await connection.ask(replica.push(batch)), batch)
 
 
 async def _drain(server: Server, path: Path, count: int) -> Sample:
@@ -115,9 +115,9 @@ async def _drain(server: Server, path: Path, count: int) -> Sample:
     return meter.sample(count)
 
 
-async def _push(server: Server, replica: str, count: int) -> Sample:
-    writer = Writer(replica, server.port, scope=replica)
-    requests = [(writer.push(batch), batch) for batch in _batches(count)]
+async def _push(server: Server, name: str, count: int) -> Sample:
+    replica = Replica(name, server.port, Notes(name, scope=name, fresh=True))
+    requests = [(replica.push(batch), batch) for batch in _batches(count)]
     async with connections(server.port) as (connection,):
         with Meter(server) as meter:
             answers = [(await connection.ask(request), batch) for request, batch in requests]

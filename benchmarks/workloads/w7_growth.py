@@ -17,9 +17,10 @@ from typing import Final
 
 from benchmarks.harness.http_driver import connections
 from benchmarks.harness.processes import Meter, Server
+from benchmarks.harness.pushes import Notes, Replica
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.syncd_server import serving
-from benchmarks.harness.syncd_wire import Writer, catch_up, settled
+from benchmarks.harness.syncd_wire import catch_up, settled
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup
 
 __all__ = ["Growth"]
@@ -80,7 +81,8 @@ class _Grown:
         self._scopes = [f"scope-{number}" for number in range(scopes)]
         self._batch = batch
         self._turn = 0
-        self._writer = Writer("grower", server.port)
+        self._notes = Notes("grower", fresh=True)
+        self._replica = Replica("grower", server.port, self._notes)
         self._setup = setup
 
     def measure(self, work: str, size: int) -> Measure:
@@ -124,10 +126,10 @@ class _Grown:
         return meter.sample(found, bytes=size)
 
     def _next(self) -> bytes:
-        scope = self._scopes[self._turn % len(self._scopes)]
+        self._notes.scope = self._scopes[self._turn % len(self._scopes)]
         self._turn += 1
         self._count += self._batch
-        return self._writer.push(self._batch, scope)
+        return self._replica.push(self._batch)
 
 
 class _Costs:

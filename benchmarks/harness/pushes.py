@@ -1,8 +1,9 @@
-"""What clients say in W1, put together from texts that were encoded before: the driver must not be what is slow.
+"""What clients push, as whole requests: notes, to syncd and to the peers, and the matches of the football app.
 
-Notes are those of `records.py`, in a pool of some hundred texts with a new random id each time. Matches are those
-of the football app, 50 changes each as one phone logs them: a match, a line-up, taps, events, substitutions and
-corrections.
+Notes are those of `records.py`, each with a new random id. In W1 their texts come again and again, from a pool of some
+hundred that are encoded beforehand: the driver must not be what is slow. Where a database is filled, each note has a
+text of its own (`fresh`): repeated ones would compress better than any user's. Matches have 50 changes each, as one
+phone logs them: a match, a line-up, taps, events, substitutions and corrections.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, Final, Protocol
 
 from benchmarks.harness.http_driver import request_bytes
@@ -29,18 +30,20 @@ _KINDS: Final = (
 
 
 class NewNotes:
-    """New records without end, each an id and the inside of the JSON object of its other fields."""
+    """New records without end, each an id and the inside of the JSON object of its other fields.
 
-    def __init__(self, seed: str) -> None:
+    `fresh`: each with a text of its own, not from the pool. The same `seed` gives the same records, however many are
+    taken at a time.
+    """
+
+    def __init__(self, seed: str, *, fresh: bool = False) -> None:
         self._dice = random.Random(seed)
-        self._pool = _insides()
-        self._next = 0
+        self._insides: Iterator[str] = _fresh(self._dice) if fresh else cycle(_pool())
         self._last = ("", "")
 
     def take(self, count: int) -> list[tuple[str, str]]:
         """The next ones."""
-        start, self._next = self._next, self._next + count
-        taken = [(self._new_id(), self._pool[place % _POOL]) for place in range(start, self._next)]
+        taken = [(self._new_id(), inside) for inside in islice(self._insides, count)]
         self._last = taken[-1]
         return taken
 
@@ -55,11 +58,20 @@ class NewNotes:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
+def _fresh(dice: random.Random) -> Iterator[str]:
+    while True:
+        yield _inside(record(dice))
+
+
 @cache
-def _insides() -> Sequence[str]:
+def _pool() -> Sequence[str]:
     dice = random.Random(1)
-    texts = (encoded(record(dice)).decode() for _ in range(_POOL))
-    return [text.partition('",')[2].removesuffix("}") for text in texts]
+    return [_inside(record(dice)) for _ in range(_POOL)]
+
+
+def _inside(note: dict[str, object]) -> str:
+    """Its JSON without the braces and without the id, which comes first."""
+    return encoded(note).decode().partition('",')[2].removesuffix("}")
 
 
 class Changes(Protocol):
@@ -71,14 +83,15 @@ class Changes(Protocol):
 
 
 class Notes:
-    """Creations of notes in one scope, `main`, without an app."""
+    """Creations of notes, without an app. `scope`: of what is taken from now on. `fresh`: see `NewNotes`."""
 
-    def __init__(self, seed: str) -> None:
-        self._notes = NewNotes(seed)
+    def __init__(self, seed: str, scope: str = "main", *, fresh: bool = False) -> None:
+        self._notes = NewNotes(seed, fresh=fresh)
+        self.scope = scope
 
     def take(self, count: int) -> list[str]:
         """See `Changes`."""
-        head = '"scope":"main","type":"note","op":"create","base":0'
+        head = f'"scope":"{self.scope}","type":"note","op":"create","base":0'
         return [f'{head},"id":"{key}","fields":{{{inside}}}' for key, inside in self._notes.take(count)]
 
 
