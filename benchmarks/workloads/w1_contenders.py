@@ -22,7 +22,7 @@ from benchmarks.harness.syncd_wire import settled
 from benchmarks.harness.workload import SYNCD, Unavailable
 from benchmarks.peers import kinto, pouchdb, rxdb
 
-__all__ = ["CONTENDERS", "FOOTBALL", "MOST_CLIENTS", "Client", "Contender", "Standing", "ceiling", "python_path"]
+__all__ = ["CONTENDERS", "FOOTBALL", "MOST_CLIENTS", "Client", "Contender", "FreshServer", "ceiling", "python_path"]
 
 MOST_CLIENTS: Final = 16
 _ROOT: Final = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ class Contender:
     keeps: bool = False
 
 
-class Standing:
+class FreshServer:
     """The server of one contender: started when it is first asked for, and afresh for each case, on an empty file."""
 
     def __init__(self, contender: Contender, folder: Path) -> None:

@@ -26,7 +26,7 @@ from benchmarks.harness.http_driver import Connection, connections
 from benchmarks.harness.processes import Meter, on_server_core
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup
-from benchmarks.workloads.w1_contenders import CONTENDERS, FOOTBALL, MOST_CLIENTS, Client, Standing, python_path
+from benchmarks.workloads.w1_contenders import CONTENDERS, FOOTBALL, MOST_CLIENTS, Client, FreshServer, python_path
 
 __all__ = ["Push"]
 
@@ -68,21 +68,21 @@ class Push:
         seconds = _QUICK_SECONDS if setup.quick else _SECONDS
         async with AsyncExitStack() as stack:
             all_of_them = {
-                name: Standing(contender, setup.folder / name.replace(" ", "-"))
+                name: FreshServer(contender, setup.folder / name.replace(" ", "-"))
                 for name, contender in CONTENDERS.items()
                 if setup.wants(name)
             }
-            football = Standing(FOOTBALL, setup.folder / "football")
-            for standing in (*all_of_them.values(), football):
-                stack.push_async_callback(standing.stop)
+            football = FreshServer(FOOTBALL, setup.folder / "football")
+            for fresh in (*all_of_them.values(), football):
+                stack.push_async_callback(fresh.stop)
             cases = []
             for batch in _BATCHES:
                 for clients in _CLIENTS:
                     name = _named(batch, clients)
                     measures: dict[str, Measure] = {
-                        contender: partial(_measure, standing, name, batch, clients, seconds)
-                        for contender, standing in all_of_them.items()
-                        if batch <= standing.contender.most_in_batch
+                        contender: partial(_measure, fresh, name, batch, clients, seconds)
+                        for contender, fresh in all_of_them.items()
+                        if batch <= fresh.contender.most_in_batch
                     }
                     if setup.wants(_RAW):
                         measures[_RAW] = partial(_write_raw, setup.folder / "raw", batch, seconds)
@@ -98,9 +98,9 @@ def _named(batch: int, clients: int) -> str:
     return f"batch {batch}, {clients} client{'s' if clients > 1 else ''}"
 
 
-async def _measure(standing: Standing, case: str, batch: int, clients: int, seconds: float) -> Sample:
-    contender = standing.contender
-    server = await standing.server(case)
+async def _measure(fresh: FreshServer, case: str, batch: int, clients: int, seconds: float) -> Sample:
+    contender = fresh.contender
+    server = await fresh.server(case)
     clients = max(1, min(clients, contender.most_in_flight // batch))
     pushing = [contender.client(server, number, f"c{number}-{uuid.uuid4().hex}") for number in range(clients)]
     async with connections(server.port, clients) as made:
