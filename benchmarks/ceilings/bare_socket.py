@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import uvloop
 from aiohttp import web
 
+from benchmarks.ceilings.serving import serve
 from benchmarks.harness.processes import Server, free_port, started
 from benchmarks.harness.socket_driver import Entrance
 
-__all__ = ["entrance", "running"]
+__all__ = ["application", "entrance", "running"]
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -38,6 +38,13 @@ async def running(folder: Path) -> AsyncIterator[Server]:
         yield server
 
 
+def application() -> web.Application:
+    """`GET /`: a socket."""
+    made = web.Application()
+    made.router.add_get("/", _hold)
+    return made
+
+
 async def _hold(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
@@ -49,8 +56,4 @@ async def _hold(request: web.Request) -> web.WebSocketResponse:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    given = parser.parse_args()
-    application = web.Application()
-    application.router.add_get("/", _hold)
-    uvloop.install()
-    web.run_app(application, host="127.0.0.1", port=given.port, print=None, access_log=None, backlog=4096)
+    serve(application(), parser.parse_args().port)

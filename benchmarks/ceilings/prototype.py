@@ -19,10 +19,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
 from aiohttp import web
 
-__all__ = ["main", "serve"]
+from benchmarks.ceilings.serving import serve
+
+__all__ = ["application"]
 
 _TABLES: Final = """
 CREATE TABLE records (id TEXT PRIMARY KEY, seq INTEGER NOT NULL, stamp TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
@@ -41,7 +42,7 @@ Row = tuple[str, str, str]
 
 
 class _Writer:
-    """The thread that writes, and what it has yet to write."""
+    """The thread that writes, and what it has yet to write. Made within the event loop that it answers to."""
 
     def __init__(self, database: Path) -> None:
         self._queue: queue.SimpleQueue[tuple[Sequence[Row], asyncio.Future[int]]] = queue.SimpleQueue()
@@ -78,6 +79,9 @@ class _Writer:
             self._loop.call_soon_threadsafe(_call_all, settled)
 
 
+_WRITER: Final = web.AppKey("writer", _Writer)
+
+
 def _settling(written: asyncio.Future[int], seq: int) -> Callable[[], None]:
     return lambda: None if written.done() else written.set_result(seq)
 
@@ -87,40 +91,34 @@ def _call_all(calls: Sequence[Callable[[], None]]) -> None:
         call()
 
 
-async def serve(port: int, database: Path) -> None:
-    """Listen until the process is ended."""
-    writer = _Writer(database)
+def application(database: Path) -> web.Application:
+    """`POST /push`: answered when the changes are durable. `GET /record`: one of them. `database`: a new file."""
+
+    async def start_writer(app: web.Application) -> None:
+        app[_WRITER] = _Writer(database)
 
     async def push(request: web.Request) -> web.Response:
         changes: list[dict[str, Any]] = json.loads(await request.read())["changes"]
         rows = [
             (change["id"], change["stamp"], json.dumps(change["fields"], separators=(",", ":"))) for change in changes
         ]
-        return web.json_response({"settled": await writer.write(rows), "count": len(rows)})
+        return web.json_response({"settled": await request.app[_WRITER].write(rows), "count": len(rows)})
 
     async def read(request: web.Request) -> web.Response:
         with closing(sqlite3.connect(database)) as connection:
             row = connection.execute("SELECT body FROM records WHERE id = ?", (request.query["id"],)).fetchone()
         return web.Response(text=row[0] if row else "", status=200 if row else 404)
 
-    app = web.Application(client_max_size=_BODY_BYTES)
-    app.router.add_post("/push", push)
-    app.router.add_get("/record", read)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    await asyncio.Event().wait()
-
-
-def main() -> None:
-    """As a process of its own, on uvloop as syncd."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--database", type=Path, required=True)
-    asked = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(asked.port, asked.database))
+    made = web.Application(client_max_size=_BODY_BYTES)
+    made.on_startup.append(start_writer)
+    made.router.add_post("/push", push)
+    made.router.add_get("/record", read)
+    return made
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--database", type=Path, required=True)
+    given = parser.parse_args()
+    serve(application(given.database), given.port)

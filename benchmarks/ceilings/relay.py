@@ -17,13 +17,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, cast
 
-import uvloop
 from aiohttp import WSMsgType, web
 
+from benchmarks.ceilings.serving import serve
 from benchmarks.harness.processes import Server, free_port, started
 from benchmarks.harness.socket_driver import Entrance
 
-__all__ = ["entrance", "running"]
+__all__ = ["application", "entrance", "running"]
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -80,7 +80,8 @@ class _Room:
             transport.write(frame)
 
 
-def _application(coalesce: bool) -> web.Application:
+def application(coalesce: bool) -> web.Application:
+    """`GET /{room}`: a socket into it. `coalesce`: see the module."""
     rooms: defaultdict[str, _Room] = defaultdict(lambda: _Room(coalesce))
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
@@ -99,9 +100,9 @@ def _application(coalesce: bool) -> web.Application:
             room.transports.discard(transport)
         return socket
 
-    application = web.Application()
-    application.router.add_get("/{room}", handle)
-    return application
+    made = web.Application()
+    made.router.add_get("/{room}", handle)
+    return made
 
 
 if __name__ == "__main__":
@@ -109,7 +110,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--coalesce", action="store_true")
     given = parser.parse_args()
-    uvloop.install()
-    web.run_app(
-        _application(given.coalesce), host="127.0.0.1", port=given.port, print=None, access_log=None, backlog=4096
-    )
+    serve(application(given.coalesce), given.port)

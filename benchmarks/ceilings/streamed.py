@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-import uvloop
 from aiohttp import web
 
-__all__ = ["fill", "main", "serve"]
+from benchmarks.ceilings.serving import serve
+
+__all__ = ["application", "fill"]
 
 _ROWS_AT_ONCE: Final = 1000
 _CACHE_KIB: Final = 16 * 1024
@@ -32,9 +33,8 @@ def fill(database: Path, bodies: Iterable[bytes]) -> None:
     connection.close()
 
 
-async def serve(port: int, database: Path) -> None:
-    """Listen until the process is ended."""
-    loop = asyncio.get_running_loop()
+def application(database: Path) -> web.Application:
+    """`GET /all`: every row, in order. `database`: what `fill` has made."""
     reader = ThreadPoolExecutor(1)
 
     def opened() -> sqlite3.Cursor:
@@ -48,6 +48,7 @@ async def serve(port: int, database: Path) -> None:
         return b"".join([row[0] + b"\n" for row in rows])
 
     async def everything(request: web.Request) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         cursor = await loop.run_in_executor(reader, opened)
@@ -59,23 +60,14 @@ async def serve(port: int, database: Path) -> None:
         await response.write_eof()
         return response
 
-    app = web.Application()
-    app.router.add_get("/all", everything)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    await asyncio.Event().wait()
-
-
-def main() -> None:
-    """As a process of its own, on uvloop as syncd."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--database", type=Path, required=True)
-    asked = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(asked.port, asked.database))
+    made = web.Application()
+    made.router.add_get("/all", everything)
+    return made
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--database", type=Path, required=True)
+    given = parser.parse_args()
+    serve(application(given.database), given.port)
