@@ -6,36 +6,18 @@ python -m benchmarks.ceilings.bare_socket --port 9000
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
 from benchmarks.ceilings.serving import serve
-from benchmarks.harness.processes import Server, free_port, started
 from benchmarks.harness.socket_driver import Entrance
 
-__all__ = ["application", "entrance", "running"]
-
-_ROOT: Final = Path(__file__).parents[2]
+__all__ = ["application", "entrance"]
 
 
 def entrance(port: int) -> Entrance:
     """An open socket."""
     return Entrance(f"ws://127.0.0.1:{port}/")
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Server]:
-    """A running server, stopped on leaving."""
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.ceilings.bare_socket", "--port", str(port)]
-    environment = {"PYTHONPATH": str(_ROOT)}
-    async with started(command, port=port, folder=folder, environment=environment, name="bare-socket") as server:
-        yield server
 
 
 def application() -> web.Application:

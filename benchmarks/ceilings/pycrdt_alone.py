@@ -6,25 +6,20 @@ python -m benchmarks.ceilings.pycrdt_alone load DOCUMENT     the file read, load
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Final
 
 from pycrdt import Doc, Text
 
+from benchmarks.harness import ceiling
 from benchmarks.harness.documents import read_updates
-from benchmarks.harness.processes import on_server_core
 from benchmarks.harness.sample import Sample
 from benchmarks.peers.yjs_protocol import ROOT
 
 __all__ = ["apply", "load"]
-
-_ROOT_FOLDER: Final = Path(__file__).parents[2]
-_AT_MOST_S: Final = 120
 
 
 async def apply(updates: Path, text: str) -> Sample:
@@ -38,20 +33,9 @@ async def load(document: Path, text: str) -> Sample:
 
 
 async def _measured(what: str, path: Path, text: str) -> Sample:
-    process = await asyncio.create_subprocess_exec(
-        *on_server_core([sys.executable, "-m", "benchmarks.ceilings.pycrdt_alone", what, str(path)]),
-        cwd=_ROOT_FOLDER,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _AT_MOST_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    found = json.loads(output or b"{}")
-    if process.returncode or found.get("text") != _digest(text):
-        raise RuntimeError(f"pycrdt alone has another text, or none (code {process.returncode})")
+    found = await ceiling.output("pycrdt_alone", what, path)
+    if found["text"] != _digest(text):
+        raise RuntimeError("pycrdt alone has another text")
     return Sample(found["units"], found["seconds"], found["cpu_s"], 0.0, {"bytes": found["bytes"]})
 
 

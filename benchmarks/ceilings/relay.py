@@ -10,38 +10,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from aiohttp import WSMsgType, web
 
 from benchmarks.ceilings.serving import serve
-from benchmarks.harness.processes import Server, free_port, started
 from benchmarks.harness.socket_driver import Entrance
 
-__all__ = ["application", "entrance", "running"]
-
-_ROOT: Final = Path(__file__).parents[2]
+__all__ = ["application", "entrance"]
 
 
 def entrance(port: int, room: str) -> Entrance:
     """How a socket gets into a room. The relay answers the first message of each socket with itself."""
     return Entrance(f"ws://127.0.0.1:{port}/{room}", [b"hello"])
-
-
-@asynccontextmanager
-async def running(folder: Path, *, coalesce: bool = False) -> AsyncIterator[Server]:
-    """A running relay, stopped on leaving."""
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.ceilings.relay", "--port", str(port)]
-    name = "relay-coalesced" if coalesce else "relay"
-    command += ["--coalesce"] if coalesce else []
-    async with started(command, port=port, folder=folder, environment={"PYTHONPATH": str(_ROOT)}, name=name) as server:
-        yield server
 
 
 def framed(payload: bytes) -> bytes:

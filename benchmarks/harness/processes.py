@@ -25,6 +25,7 @@ __all__ = [
     "free_port",
     "on_server_core",
     "pin_driver",
+    "python_path",
     "start",
     "started",
     "wait_for_port",
@@ -32,6 +33,7 @@ __all__ = [
 
 SERVER_CORE: Final = 0
 DRIVER_CORE: Final = 1
+_ROOT: Final = Path(__file__).parents[2]
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -118,6 +120,11 @@ def on_server_core(command: Sequence[str]) -> list[str]:
     if shutil.which("taskset") is None or (os.cpu_count() or 1) < 2:
         return [*command]
     return ["taskset", "-c", str(SERVER_CORE), *command]
+
+
+def python_path() -> Mapping[str, str]:
+    """What a process needs in its environment to find this package, wherever it is started."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 @asynccontextmanager

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+from benchmarks.harness import ceiling
 from benchmarks.harness.http_driver import Answer, connections, request_bytes
-from benchmarks.harness.processes import Server, free_port, started
+from benchmarks.harness.processes import Server
 from benchmarks.harness.pushes import Changes, Matches, NewNotes, Notes, Replica
 from benchmarks.harness.records import encoded
 from benchmarks.harness.syncd_server import serving
@@ -22,10 +21,9 @@ from benchmarks.harness.syncd_wire import settled
 from benchmarks.harness.workload import SYNCD, Unavailable
 from benchmarks.peers import kinto, pouchdb, rxdb
 
-__all__ = ["CONTENDERS", "FOOTBALL", "MOST_CLIENTS", "Client", "Contender", "FreshServer", "ceiling", "python_path"]
+__all__ = ["CONTENDERS", "FOOTBALL", "MOST_CLIENTS", "Client", "Contender", "FreshServer"]
 
 MOST_CLIENTS: Final = 16
-_ROOT: Final = Path(__file__).parents[2]
 _FOOTBALL_APP: Final = "syncd.apps.grassroots:app"
 
 
@@ -94,22 +92,6 @@ class FreshServer:
         self._server = None
         await self._stack.aclose()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-@asynccontextmanager
-async def ceiling(module: str, folder: Path, **options: object) -> AsyncIterator[Server]:
-    """The server `benchmarks.ceilings.<module>` with `options` on its command line, and a port."""
-    port = free_port()
-    command = [sys.executable, "-m", f"benchmarks.ceilings.{module}", "--port", str(port)]
-    for name, value in options.items():
-        command += [f"--{name}", str(value)]
-    async with started(command, port=port, folder=folder, environment=python_path(), name=module) as server:
-        yield server
-
-
-def python_path() -> Mapping[str, str]:
-    """What a process needs in its environment to find this package."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 class _Syncd:
@@ -221,7 +203,7 @@ async def _make_database(server: Server) -> None:
 
 
 def _prototype(folder: Path) -> AbstractAsyncContextManager[Server]:
-    return ceiling("prototype", folder, database=folder / "prototype.db")
+    return ceiling.running("prototype", folder, database=folder / "prototype.db")
 
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
@@ -232,7 +214,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "rxdb": Contender(rxdb.running, lambda server, _, name: _RxDB(server, name), most_in_batch=rxdb.MOST_IN_PUSH),
     "prototype": Contender(_prototype, lambda server, _, name: _Prototype(server.port, name)),
     "null handler": Contender(
-        partial(ceiling, "null_handler"),
+        partial(ceiling.running, "null_handler"),
         lambda server, _, name: _Null(server.port, name),
     ),
 }

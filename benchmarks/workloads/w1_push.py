@@ -9,10 +9,7 @@ reads the last record of each client back.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -22,11 +19,12 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from benchmarks.harness import ceiling
 from benchmarks.harness.http_driver import Connection, connections
-from benchmarks.harness.processes import Meter, on_server_core
+from benchmarks.harness.processes import Meter
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup
-from benchmarks.workloads.w1_contenders import CONTENDERS, FOOTBALL, MOST_CLIENTS, Client, FreshServer, python_path
+from benchmarks.workloads.w1_contenders import CONTENDERS, FOOTBALL, MOST_CLIENTS, Client, FreshServer
 
 __all__ = ["Push"]
 
@@ -153,18 +151,9 @@ def _percentiles(latencies_ms: Sequence[float]) -> dict[str, float]:
 async def _write_raw(folder: Path, batch: int, seconds: float) -> Sample:
     """Raw sqlite3 in a process of its own, on the servers' core; nothing else uses it meanwhile."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    command = [sys.executable, "-m", "benchmarks.ceilings.raw_sqlite", "--database", str(folder / "raw.db")]
+    asked = ("--database", folder / "raw.db", "--batch", batch, "--seconds", seconds)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *on_server_core([*command, "--batch", str(batch), "--seconds", str(seconds)]),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **python_path()},
-        )
-        output, errors = await process.communicate()
+        told = await ceiling.output("raw_sqlite", *asked)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if process.returncode:
-        raise RuntimeError(f"raw sqlite3 failed: {errors.decode(errors='replace')[-800:]}")
-    told = json.loads(output)
     return Sample(told["records"], told["seconds"], told["cpu_s"], 0.0, _percentiles(told["latencies_ms"]))

@@ -23,7 +23,7 @@ from typing import Final
 from pycrdt import Doc, Text, TransactionEvent
 
 from benchmarks.ceilings import relay
-from benchmarks.harness import syncd_driver
+from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.processes import Meter, Server
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import ANSWER_S, Entrance, Socket, Tally, Watcher, opened
@@ -224,8 +224,8 @@ def _lines(setup: Setup) -> dict[str, _Line]:
         "y-websocket": _yjs(partial(y_websocket.running, folder), Y_WEBSOCKET),
         "hocuspocus": _yjs(partial(hocuspocus.running, folder), HOCUSPOCUS),
         "pycrdt-websocket": _yjs(partial(pycrdt_websocket.running, folder), Y_WEBSOCKET),
-        _COALESCED: _Line(partial(relay.running, folder, coalesce=True), relay.entrance, _pass_on),
-        _PRE_FRAMED: _Line(partial(relay.running, folder), relay.entrance, _pass_on),
+        _COALESCED: _Line(partial(ceiling.running, "relay", folder, "coalesce"), relay.entrance, _pass_on),
+        _PRE_FRAMED: _Line(partial(ceiling.running, "relay", folder), relay.entrance, _pass_on),
     }
 
 

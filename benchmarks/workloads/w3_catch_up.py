@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.ceilings import streamed
+from benchmarks.harness import ceiling
 from benchmarks.harness.http_driver import Answer, Connection, connections, request_bytes
 from benchmarks.harness.processes import Meter, Server
 from benchmarks.harness.pushes import NewNotes, Notes, Replica
@@ -29,7 +30,6 @@ from benchmarks.harness.syncd_server import serving
 from benchmarks.harness.syncd_wire import PAGE_BYTES, settled
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup, Unavailable
 from benchmarks.peers import kinto, pouchdb, rxdb
-from benchmarks.workloads.w1_contenders import ceiling
 
 __all__ = ["RESOURCES", "ResourcesCatchUp"]
 
@@ -197,7 +197,7 @@ async def _streamed(folder: Path, count: int) -> AsyncIterator[Server]:
     database = folder / "streamed.db"
     bodies = (f'{{"id":"{key}",{inside}}}'.encode() for key, inside in NewNotes(_FILLER, fresh=True).take(count))
     await asyncio.to_thread(streamed.fill, database, bodies)
-    async with ceiling("streamed", folder, database=database) as server:
+    async with ceiling.running("streamed", folder, database=database) as server:
         yield server
 
 

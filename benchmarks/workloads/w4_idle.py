@@ -22,16 +22,16 @@ from typing import Final
 from pycrdt import Doc, Text
 
 from benchmarks.ceilings import bare_socket
-from benchmarks.harness import syncd_driver
+from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.http_driver import connections
-from benchmarks.harness.processes import Meter, Server
+from benchmarks.harness.processes import Meter, Server, python_path
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import ANSWER_S, Entrance, Socket, opened, until_quiet
 from benchmarks.harness.syncd_server import serving
 from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup, Unavailable
 from benchmarks.peers import hocuspocus, pycrdt_websocket, y_websocket
 from benchmarks.peers.yjs_protocol import HOCUSPOCUS, ROOT, Y_WEBSOCKET, Dialect
-from benchmarks.workloads.w5_trace import NOTES, NOTES_ENVIRONMENT
+from benchmarks.workloads.w5_trace import NOTES
 
 __all__ = ["Idle"]
 
@@ -174,9 +174,9 @@ def _yjs(start: Callable[[Path], AbstractAsyncContextManager[Server]], dialect: 
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
-    SYNCD: _Kind(partial(serving, app=NOTES, environment=NOTES_ENVIRONMENT), _live, _pushed),
+    SYNCD: _Kind(partial(serving, app=NOTES, environment=python_path()), _live, _pushed),
     "y-websocket": _yjs(y_websocket.running, Y_WEBSOCKET),
     "hocuspocus": _yjs(hocuspocus.running, HOCUSPOCUS),
     "pycrdt-websocket": _yjs(pycrdt_websocket.running, Y_WEBSOCKET),
-    _BARE: _Kind(bare_socket.running, lambda port, _: bare_socket.entrance(port), None),
+    _BARE: _Kind(partial(ceiling.running, "bare_socket"), lambda port, _: bare_socket.entrance(port), None),
 }

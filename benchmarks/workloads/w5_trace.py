@@ -26,11 +26,11 @@ from typing import Final
 from pycrdt import merge_updates
 
 from benchmarks.ceilings import pycrdt_alone, relay
-from benchmarks.harness import syncd_driver
+from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.documents import Typing, typed, write_updates
 from benchmarks.harness.http_driver import connections
 from benchmarks.harness.keystrokes import Flow, MergedReader, PlainReader
-from benchmarks.harness.processes import Meter
+from benchmarks.harness.processes import Meter, python_path
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import Socket, opened, until_quiet
 from benchmarks.harness.standing import Standing, Starter
@@ -40,10 +40,9 @@ from benchmarks.harness.workload import SYNCD, Case, Goal, Measure, Setup
 from benchmarks.peers import hocuspocus, pycrdt_websocket, y_websocket
 from benchmarks.peers.yjs_protocol import HOCUSPOCUS, Y_WEBSOCKET, Dialect
 
-__all__ = ["NOTES", "NOTES_ENVIRONMENT", "Trace"]
+__all__ = ["NOTES", "Trace"]
 
 NOTES: Final = "benchmarks.apps.notes:app"
-NOTES_ENVIRONMENT: Final = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 _EDITS: Final = 50_000
 _FEW_EDITS: Final = 5_000
@@ -110,14 +109,14 @@ _DIALECTS: Mapping[str, Dialect] = {
 
 def _starters(folder: Path) -> dict[str, Starter]:
     return {
-        SYNCD: partial(serving, folder, app=NOTES, environment=NOTES_ENVIRONMENT),
+        SYNCD: partial(serving, folder, app=NOTES, environment=python_path()),
         "y-websocket": partial(y_websocket.running, folder),
         _LEVELDB: partial(y_websocket.running, folder, persistent=True),
         "hocuspocus": partial(hocuspocus.running, folder),
         "hocuspocus (SQLite)": partial(hocuspocus.running, folder, persistent=True),
         "pycrdt-websocket": partial(pycrdt_websocket.running, folder),
         _STORED: partial(pycrdt_websocket.running, folder, persistent=True),
-        _RELAY: partial(relay.running, folder),
+        _RELAY: partial(ceiling.running, "relay", folder),
     }
 
 
