@@ -1,13 +1,16 @@
-"""syncd itself: `syncd serve` as anyone starts it, on a fresh SQLite file, with what it does by default."""
+"""syncd itself: `syncd serve` as anyone starts it, on a fresh SQLite file, with what it does by default.
+
+It is the one beside this package, also where another is installed: the results name the commit of this one.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.harness.processes import Server, free_port, start, started
+from benchmarks.harness.processes import Server, free_port, python_path, start, started
 
 __all__ = ["serve", "serving"]
 
@@ -18,17 +21,16 @@ def _command(database: Path, port: int, app: str | None) -> list[str]:
 
 
 @asynccontextmanager
-async def serving(
-    folder: Path, *, app: str | None = None, environment: Mapping[str, str] | None = None, name: str = "syncd"
-) -> AsyncIterator[Server]:
+async def serving(folder: Path, *, app: str | None = None, name: str = "syncd") -> AsyncIterator[Server]:
     """A running server, stopped on leaving. `app`: as `syncd serve` takes it; None: any type, rule `merge`."""
     port = free_port()
     command = _command(folder / f"{name}.db", port, app)
-    async with started(command, port=port, folder=folder, environment=environment, name=name) as server:
+    async with started(command, port=port, folder=folder, environment=python_path(), name=name) as server:
         yield server
 
 
 async def serve(folder: Path, *, app: str | None = None, name: str = "syncd") -> Server:
     """A running server on the file that is in `folder` from before, if there is one; whoever calls this stops it."""
     port = free_port()
-    return await start(_command(folder / f"{name}.db", port, app), port=port, folder=folder, name=name)
+    command = _command(folder / f"{name}.db", port, app)
+    return await start(command, port=port, folder=folder, environment=python_path(), name=name)

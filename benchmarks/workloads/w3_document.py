@@ -24,7 +24,7 @@ from benchmarks.ceilings import pycrdt_alone
 from benchmarks.harness import syncd_driver
 from benchmarks.harness.documents import merged, text_of, typed
 from benchmarks.harness.http_driver import connections
-from benchmarks.harness.processes import Meter, Server, python_path
+from benchmarks.harness.processes import Meter, Server
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import ANSWER_S, Socket, connect, opened, until_quiet
 from benchmarks.harness.syncd_reader import documents_request
@@ -140,7 +140,7 @@ class _Kind:
 
 def _kinds(folder: Path) -> dict[str, _Kind]:
     return {
-        SYNCD: _Kind(partial(serving, folder, app=NOTES, environment=python_path()), _push, _fetching),
+        SYNCD: _Kind(partial(serving, folder, app=NOTES), _push, _fetching),
         _HOCUSPOCUS: _yjs(partial(hocuspocus.running, folder, persistent=True), HOCUSPOCUS),
         _PYCRDT_WEBSOCKET: _yjs(partial(pycrdt_websocket.running, folder, persistent=True), Y_WEBSOCKET),
         "y-websocket": _yjs(partial(y_websocket.running, folder), Y_WEBSOCKET, stores=False),

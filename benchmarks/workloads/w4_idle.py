@@ -24,7 +24,7 @@ from pycrdt import Doc, Text
 from benchmarks.ceilings import bare_socket
 from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.http_driver import connections
-from benchmarks.harness.processes import Meter, Server, python_path
+from benchmarks.harness.processes import Meter, Server
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import ANSWER_S, Entrance, Socket, opened, until_quiet
 from benchmarks.harness.syncd_server import serving
@@ -174,7 +174,7 @@ def _yjs(start: Callable[[Path], AbstractAsyncContextManager[Server]], dialect: 
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
-    SYNCD: _Kind(partial(serving, app=NOTES, environment=python_path()), _live, _pushed),
+    SYNCD: _Kind(partial(serving, app=NOTES), _live, _pushed),
     "y-websocket": _yjs(y_websocket.running, Y_WEBSOCKET),
     "hocuspocus": _yjs(hocuspocus.running, HOCUSPOCUS),
     "pycrdt-websocket": _yjs(pycrdt_websocket.running, Y_WEBSOCKET),

@@ -30,7 +30,7 @@ from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.documents import Typing, typed, write_updates
 from benchmarks.harness.http_driver import connections
 from benchmarks.harness.keystrokes import Flow, MergedReader, PlainReader
-from benchmarks.harness.processes import Meter, python_path
+from benchmarks.harness.processes import Meter
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import Socket, opened, until_quiet
 from benchmarks.harness.standing import Standing, Starter
@@ -109,7 +109,7 @@ _DIALECTS: Mapping[str, Dialect] = {
 
 def _starters(folder: Path) -> dict[str, Starter]:
     return {
-        SYNCD: partial(serving, folder, app=NOTES, environment=python_path()),
+        SYNCD: partial(serving, folder, app=NOTES),
         "y-websocket": partial(y_websocket.running, folder),
         _LEVELDB: partial(y_websocket.running, folder, persistent=True),
         "hocuspocus": partial(hocuspocus.running, folder),
