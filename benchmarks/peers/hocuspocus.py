@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.harness.processes import Server, free_port, started
-from benchmarks.peers.install import NODE, node_folder, versions_of_node
+from benchmarks.harness.processes import Server
+from benchmarks.peers.install import node_folder, versions_of_node
+from benchmarks.peers.node_server import node_server
 
 __all__ = ["VERSIONS", "running", "versions"]
 
@@ -22,15 +21,7 @@ def versions() -> dict[str, str]:
     return versions_of_node(node_folder("hocuspocus", VERSIONS), *VERSIONS, "better-sqlite3")
 
 
-@asynccontextmanager
-async def running(folder: Path, *, persistent: bool = False) -> AsyncIterator[Server]:
+def running(folder: Path, *, persistent: bool = False) -> AbstractAsyncContextManager[Server]:
     """A running server, stopped on leaving. `persistent`: on a SQLite file in `folder`. Raises `Unavailable`."""
-    packages = await asyncio.to_thread(node_folder, "hocuspocus", VERSIONS)
-    port = free_port()
-    command = [str(NODE), str(_SCRIPT), str(packages), str(port)]
-    name = "hocuspocus"
-    if persistent:
-        name = "hocuspocus-sqlite"
-        command.append(str(folder / f"{name}.db"))
-    async with started(command, port=port, folder=folder, name=name) as server:
-        yield server
+    storage = "sqlite" if persistent else None
+    return node_server("hocuspocus", VERSIONS, _SCRIPT, folder, storage=storage)
