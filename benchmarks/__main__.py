@@ -21,6 +21,7 @@ from benchmarks.harness.readme import PLOTTED, publish
 from benchmarks.harness.report import show
 from benchmarks.harness.results import HISTORY, append, as_json, row_of
 from benchmarks.harness.workload import SYNCD, Workload
+from benchmarks.peers.versions import PEERS
 from benchmarks.workloads import WORKLOADS
 
 _OUTPUT: Final = Path("benchmarks") / "out"
@@ -102,9 +103,9 @@ def main(
             show(console, measured)
             if plot(measured, output) is not None:
                 console.print(f"plot: {output / f'{workload.name.lower()}.png'}\n", markup=False)
-            (output / "results.json").write_text(json.dumps(as_json(done), indent=1, ensure_ascii=False))
+            (output / "results.json").write_text(json.dumps(as_json(done, PEERS), indent=1, ensure_ascii=False))
     if len(done) == len(WORKLOADS) and not (quick or only or rounds):
-        append(row_of(done))
+        append(row_of(done, PEERS))
         publish(output / PLOTTED)
         console.print(f"recorded in {HISTORY.name}, and in the README")
     if len(done) < len(chosen):

@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -19,18 +19,21 @@ from benchmarks.harness.measure import Measured
 from benchmarks.harness.ratios import Ratio
 from benchmarks.harness.report import ratios, target
 
-__all__ = ["HISTORY", "Row", "append", "as_json", "last_row", "row_of"]
+__all__ = ["HISTORY", "PeerVersions", "Row", "append", "as_json", "last_row", "row_of"]
 
 HISTORY: Final = Path(__file__).parents[1] / "results.jsonl"
 _OURS: Final = ("aiohttp", "aiosqlite", "pycrdt", "pydantic", "msgpack", "uvloop")
 
 Row = Mapping[str, object]
 
+PeerVersions = Mapping[str, Callable[[], Mapping[str, str]]]
+"""By peer, what says which versions of it are installed. It is asked for those only that were measured."""
 
-def as_json(run: Sequence[Measured]) -> dict[str, object]:
+
+def as_json(run: Sequence[Measured], peers: PeerVersions) -> dict[str, object]:
     """All samples of a run."""
     return {
-        **_circumstances(),
+        **_circumstances(run, peers),
         "workloads": {
             measured.workload.name: {
                 "title": measured.workload.title,
@@ -47,10 +50,10 @@ def as_json(run: Sequence[Measured]) -> dict[str, object]:
     }
 
 
-def row_of(run: Sequence[Measured]) -> dict[str, object]:
+def row_of(run: Sequence[Measured], peers: PeerVersions) -> dict[str, object]:
     """One line of the history: the commit, the circumstances, and each ratio with its spread."""
     goals = [_goal(measured.workload.name, ratio) for measured in run for ratio in ratios(measured)]
-    return {**_circumstances(), "goals": goals}
+    return {**_circumstances(run, peers), "goals": goals}
 
 
 def append(row: Row, path: Path = HISTORY) -> None:
@@ -87,13 +90,26 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def _circumstances() -> dict[str, object]:
+def _circumstances(run: Sequence[Measured], peers: PeerVersions) -> dict[str, object]:
+    measured = _contenders(run)
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": _commit(),
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "versions": dict(_versions(_OURS)),
+        "peers": {name: dict(versions()) for name, versions in peers.items() if name in measured},
+    }
+
+
+def _contenders(run: Sequence[Measured]) -> set[str]:
+    """Those of whom there are samples. One with several storages, such as `hocuspocus (SQLite)`, is one."""
+    return {
+        contender.partition(" (")[0]
+        for measured in run
+        for by_contender in measured.samples.values()
+        for contender, samples in by_contender.items()
+        if samples
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.processes import Server
-from benchmarks.peers.install import node_folder, versions_of_node
+from benchmarks.peers.install import versions_of_node
 from benchmarks.peers.node_server import node_server
 
 __all__ = ["VERSIONS", "running", "versions"]
@@ -17,8 +17,8 @@ _SCRIPT: Final = Path(__file__).with_suffix(".mjs")
 
 
 def versions() -> dict[str, str]:
-    """What npm has installed. Raises `Unavailable`."""
-    return versions_of_node(node_folder("hocuspocus", VERSIONS), *VERSIONS, "better-sqlite3")
+    """What is installed."""
+    return versions_of_node("hocuspocus", VERSIONS, "better-sqlite3")
 
 
 def running(folder: Path, *, persistent: bool = False) -> AbstractAsyncContextManager[Server]:

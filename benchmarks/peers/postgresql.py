@@ -62,8 +62,12 @@ async def run_sql(server: Server, sql: bytes) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What is installed."""
-    told = subprocess.run([str(_program("postgres")), "--version"], capture_output=True, text=True, check=True).stdout
+    """What is installed, if it is."""
+    try:
+        postgres = _program("postgres")
+    except Unavailable:
+        return {}
+    told = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, check=True).stdout
     return {"postgresql": told.split()[2]}
 
 

@@ -83,4 +83,4 @@ def check_page(answer: Answer) -> int:
 
 def versions() -> dict[str, str]:
     """What is installed."""
-    return versions_of_node(node_folder("pouchdb", _PACKAGES), "express-pouchdb", "pouchdb", "leveldown")
+    return versions_of_node("pouchdb", _PACKAGES, "leveldown")

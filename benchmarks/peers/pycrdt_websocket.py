@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.processes import Server, free_port, started
-from benchmarks.peers.install import python_of
+from benchmarks.peers.install import python_of, versions_of_python
 
 __all__ = ["VERSIONS", "running", "versions"]
 
@@ -26,8 +26,8 @@ _SCRIPT: Final = Path(__file__).with_name("pycrdt_websocket_server.py")
 
 
 def versions() -> dict[str, str]:
-    """What is asked for, to the letter."""
-    return dict(VERSIONS)
+    """What is installed."""
+    return versions_of_python("pycrdt-websocket", _REQUIREMENTS, [*VERSIONS])
 
 
 @asynccontextmanager

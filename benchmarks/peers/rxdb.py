@@ -72,4 +72,4 @@ def check_page(answer: Answer) -> int:
 
 def versions() -> dict[str, str]:
     """What is installed."""
-    return versions_of_node(node_folder("rxdb", _PACKAGES), "rxdb", "rxdb-server")
+    return versions_of_node("rxdb", _PACKAGES)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from benchmarks.harness.measure import Measured
 from benchmarks.harness.readme import BEGIN, END, table
-from benchmarks.harness.results import HISTORY, append, last_row
+from benchmarks.harness.results import HISTORY, append, as_json, last_row, row_of
+from benchmarks.harness.sample import Sample
+from benchmarks.peers import install
+from benchmarks.peers.versions import PEERS
 from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +57,55 @@ def test_every_goal_has_a_minimum_or_an_aim_and_a_workload_its_own_name() -> Non
     assert goals
     assert all(goal.minimum is not None or goal.aim is not None for goal in goals)
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
+
+
+def test_the_versions_of_those_peers_are_recorded_that_were_measured() -> None:
+    """Whoever was left out, or was not asked for, is not even asked: it may not be installed."""
+
+    def not_installed() -> Mapping[str, str]:
+        raise AssertionError("it was asked")
+
+    found = [Sample(1, 1.0)]
+    run = [
+        Measured(WORKLOADS[0], samples={"one": {"syncd": found, "kinto": [], "pouchdb": found}}),
+        Measured(WORKLOADS[1], samples={"two": {"syncd": found, "hocuspocus (SQLite)": found, "hocuspocus": found}}),
+    ]
+    peers = {
+        "hocuspocus": lambda: {"yjs": "13.6.33"},
+        "kinto": not_installed,
+        "pouchdb": lambda: {"express-pouchdb": "4.2.0", "leveldown": "5.6.0"},
+        "rxdb": not_installed,
+    }
+    recorded = {"hocuspocus": {"yjs": "13.6.33"}, "pouchdb": {"express-pouchdb": "4.2.0", "leveldown": "5.6.0"}}
+
+    assert as_json(run, peers)["peers"] == recorded
+    assert row_of(run, peers)["peers"] == recorded
+
+
+def test_every_peer_says_its_versions_and_installs_nothing_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL, which comes with the machine, is part of Kinto."""
+    monkeypatch.setenv("SYNCD_BENCH_PEERS", str(tmp_path))
+    modules = [file for file in (ROOT / "benchmarks" / "peers").glob("*.py") if "def running(" in file.read_text()]
+
+    assert sorted(PEERS) == sorted({file.stem.replace("_", "-") for file in modules} - {"postgresql"})
+    for name, versions in PEERS.items():
+        assert {*versions()} <= ({"postgresql"} if name == "kinto" else set())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_versions_are_read_from_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNCD_BENCH_PEERS", str(tmp_path))
+    wanted = {"express": "^4"}
+    for package, version in (("express", "4.21.2"), ("leveldown", "5.6.0")):
+        manifest = install.folder_of("pouchdb", wanted) / "node_modules" / package / "package.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text(json.dumps({"name": package, "version": version}))
+    site = install.folder_of("kinto", ["kinto"]) / "lib" / "python3.11" / "site-packages" / "kinto-26.5.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: kinto\nVersion: 26.5.0\n")
+
+    of_node = install.versions_of_node("pouchdb", wanted, "leveldown", "no such")
+    assert of_node == {"express": "4.21.2", "leveldown": "5.6.0"}
+    assert install.versions_of_python("kinto", ["kinto"], ["kinto", "waitress"]) == {"kinto": "26.5.0"}
