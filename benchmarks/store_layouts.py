@@ -42,8 +42,8 @@ _PAGE: Final = 1000
 _LOOKED_UP: Final = 2000
 _LEDGER: Final = (
     (
-        "CREATE TABLE ledger (no INTEGER PRIMARY KEY, id TEXT NOT NULL, scope INTEGER NOT NULL, version INTEGER NOT NULL, "
-        "body BLOB NOT NULL)"
+        "CREATE TABLE ledger (no INTEGER PRIMARY KEY, id TEXT NOT NULL, scope INTEGER NOT NULL, "
+        "version INTEGER NOT NULL, body BLOB NOT NULL)"
     ),
     "CREATE INDEX ledger_of_resource ON ledger (id)",
 )

@@ -157,14 +157,15 @@ class EngineHookTransaction:
         self._asked.append(id)
 
     def _as_shown(self, change: Change) -> Change:
-        """The change, with what its documents say after it."""
+        """The change, with what its documents say after it; a copy, since only a type checker keeps a hook from
+        assigning to it."""
         state = self._workspace.state((change.type, change.id))
         resource_type = self._app.type(change.type)
         if state is None or resource_type is None:
-            return change
+            return replace(change)
         documents = {name for name in change.fields if _is_document(resource_type, name)}
         if not documents:
-            return change
+            return replace(change)
         shown = self._shown.fields(state, documents)
         return replace(change, fields={**change.fields, **{name: shown[name] for name in documents & shown.keys()}})
 

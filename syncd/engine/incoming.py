@@ -46,7 +46,8 @@ def scope_of(member: Incoming) -> str:
 
 
 def kept(member: Incoming) -> bytes:
-    """A change as it was sent, as far as JSON can hold it: what cannot be read is kept all the same."""
+    """A change as it was sent, as far as JSON can hold it, whatever the order of its keys: what cannot be read is kept
+    all the same."""
     raw = member.raw
     if isinstance(member.change, MalformedChange):
         raw = _spelt_out(raw)

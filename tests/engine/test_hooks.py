@@ -55,6 +55,22 @@ async def open_place(engine: Engine) -> None:
     await engine.replica("owner").create("p", _type="place", _scope="place:p", capacity=2)
 
 
+async def test_a_hook_that_assigns_to_its_change_alters_nothing_that_is_kept(tmp_path: Path) -> None:
+    app = club()
+
+    @app.on_change(Place)
+    async def careless(tx: HookTransaction, change: Change) -> None:
+        change.scope, change.id, change.fields = "elsewhere", "q", {}  # type: ignore[misc]  # says the type checker
+
+    async with open_engine(tmp_path / "db", app=app) as engine:
+        await open_place(engine)
+        ((_, state),) = (await engine.states("place:p")).items()
+        assert (state["type"], state["id"], state["fields"]) == ("place", "p", {"capacity": 2})
+        async with engine.store.snapshot() as snapshot:
+            (row,) = (await snapshot.history(("place", "p"), limit=9, limit_bytes=1 << 20)).rows
+        assert (row.settled.scope, row.settled.id, row.settled.kind) == ("place:p", "p", "applied")
+
+
 async def test_a_hook_that_fails_refuses_its_change_and_no_stranger(tmp_path: Path) -> None:
     app = club()
 
