@@ -200,6 +200,7 @@ async def _serve(settings: Settings, app: App, as_json: bool) -> None:
     import signal
 
     from syncd.api.listener import listening
+    from syncd.short_pauses import short_pauses
     from syncd.wiring import open_server
 
     stop = asyncio.Event()
@@ -215,24 +216,11 @@ async def _serve(settings: Settings, app: App, as_json: bool) -> None:
             shutdown_timeout_s=settings.shutdown_timeout_s,
         ) as url,
     ):
-        _keep_pauses_short()
-        _banner(server, url, as_json)
-        await stop.wait()
+        with short_pauses():
+            _banner(server, url, as_json)
+            await stop.wait()
         if not as_json:
             typer.echo("Closing …", err=True)
-
-
-def _keep_pauses_short() -> None:
-    """Nobody should wait for the interpreter's housekeeping (measured: benchmarks/long_queue.py)."""
-    import gc
-    import sys
-
-    # Modules and routes live as long as the process; looking at all of them again takes 30 ms each time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-    # The database's thread asks for the interpreter after each statement, and gets it this late if others are busy.
-    sys.setswitchinterval(0.001)
 
 
 def _run(coroutine: Any) -> None:

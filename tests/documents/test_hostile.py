@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
+import pytest
 from pydantic import Field
 
 from conflict_rules.crdt import DocumentKind
 from syncd.app import App, Resource, rules
 from syncd.documents.pool import DocumentPool
 from syncd.documents.protocol import Documents, Verdict
+from syncd.short_pauses import short_pauses
 from syncd.store.protocol import DocumentKey, StoredDocument
 from tests.documents.hostile import FIELD, KINDS, Attacker, chains, honest
 from tests.documents.shelf import Shelved
@@ -145,6 +147,14 @@ async def write_on(engine: Engine, stop: asyncio.Event, waits: list[float]) -> s
     return "x" * len(waits)
 
 
+@pytest.fixture
+def as_served() -> Iterator[None]:
+    """The interpreter's housekeeping as it is in a server: else it would be what takes longest."""
+    with short_pauses():
+        yield
+
+
+@pytest.mark.usefixtures("as_served")
 async def test_hostile_updates_by_the_thousand(pool: DocumentPool, tmp_path: Path) -> None:
     pid = os.getpid()
     documents = Recorded(pool)
