@@ -100,9 +100,9 @@ class Feed:
                 self._waiting.pop(scope, None)
 
     def _may_hold_push(self, delta: Delta) -> bool:
-        """Whether it may hold something of the push that is under way."""
-        version = max((state.version for state, _ in delta.states), default=None)
-        return version is None or version > self._settled.get(delta.scope, 0)
+        """Whether it may hold something of the push that is under way; one without states holds nothing (law 6)."""
+        version = max((state.version for state, _ in delta.states), default=0)
+        return version > self._settled.get(delta.scope, 0)
 
     def _skip_to_next(self, scope: str, waiting: deque[Delta]) -> bool:
         """Drop deltas that a pull brought already; False if what is left does not follow what is held."""

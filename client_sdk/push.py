@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -53,7 +54,16 @@ class _Message:
     entries: Sequence[Entry]
     scopes: Collection[str]
     doubtful: Collection[int]
-    answer: asyncio.Task[tuple[PushReply, int]]
+    answer: asyncio.Task[_Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """`arrived_s`: by the monotonic clock."""
+
+    reply: PushReply
+    round_trip_ms: int
+    arrived_s: float
 
 
 class Push:
@@ -95,7 +105,7 @@ class Push:
             return
         most_bytes = _room(self._transport.limits)
         try:
-            self._ahead = await self._finish(message)
+            await self._finish(message)
         except TimedOut:
             self._portion.came_late(most_bytes)
             raise
@@ -133,30 +143,42 @@ class Push:
             self._replica.outbox.note_sent(entries, sent=True)
             bodies = [entry.body for entry in entries]
         self._feed.hold_for_push(scopes)
-        asking = self._transport.push(entries[0].change.replica, self._replica.app.version, bodies)
-        return _Message(units, entries, scopes, doubtful, asyncio.create_task(asking, name="push"))
+        answer = asyncio.create_task(self._ask(entries[0].change.replica, bodies), name="push")
+        # Whoever gives it up does not care how it ended.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return _Message(units, entries, scopes, doubtful, answer)
 
-    async def _finish(self, message: _Message, *, alone: bool = False) -> _Message | None:
-        """Take in the answer to a message; the one that was sent behind it meanwhile, if one was. `alone`: none is."""
+    async def _ask(self, replica_id: str, bodies: Sequence[str]) -> _Answer:
+        reply, round_trip_ms = await self._transport.push(replica_id, self._replica.app.version, bodies)
+        return _Answer(reply, round_trip_ms, time.monotonic())
+
+    async def _finish(self, message: _Message, *, alone: bool = False) -> None:
+        """Take in the answer to a message, and send another one ahead meanwhile, if that may be; never if `alone`."""
+        try:
+            await self._take_answer(message, alone=alone)
+        except BaseException:
+            await self._give_up_ahead()
+            raise
+
+    async def _take_answer(self, message: _Message, *, alone: bool) -> None:
         entries, units = message.entries, message.units
         refused: Refused | None = None
-        ahead: _Message | None = None
         settled: Mapping[str, int] = {}
         try:
-            reply, round_trip_ms = await _of(message.answer)
+            answer = await _of(message.answer)
+            reply = answer.reply
             if not alone and _is_plain(reply, entries):
-                ahead = await self._start(self._units_behind(entries[-1]))
-                settled = _versions(reply, entries)
-            await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
+                self._ahead = await self._start(self._units_behind(entries[-1]))
+                if self._ahead is not None:
+                    settled = _versions(reply, entries)
+            # The answer may have lain here for a while, behind the one before it.
+            lain_ms = int((time.monotonic() - answer.arrived_s) * 1000)
+            await self._intake.learn_time(reply.server_time_ms + lain_ms, answer.round_trip_ms)
             await self._settle(entries, reply)
         except Refused as refusal:
             # Nothing of this message was applied; what was sent before it may have been.
             self._replica.outbox.note_sent((each for each in entries if each.seq not in message.doubtful), sent=False)
             refused = refusal
-        except BaseException:
-            if ahead is not None:
-                await self._give_up(ahead)
-            raise
         finally:
             await self._feed.release_from_push(message.scopes, settled)
         if refused is None:
@@ -168,17 +190,21 @@ class Push:
         else:
             await self._stand_in(entries, refused)
             self._report(entries)
-        return ahead
 
     async def _settle(self, entries: Sequence[Entry], reply: PushReply) -> None:
         if not await self._settlement.settle(entries, reply):
             raise _other_version(reply) or Busy("the server settled none of the changes that were sent")
 
-    async def _give_up(self, message: _Message) -> None:
-        """Nobody waits for its answer any more; the server may have it all the same."""
+    async def _give_up_ahead(self) -> None:
+        """Nobody waits for the answer to what was sent ahead any more; the server may have it all the same."""
+        message, self._ahead = self._ahead, None
+        if message is None:
+            return
         message.answer.cancel()
-        await asyncio.wait([message.answer])
-        await self._feed.release_from_push(message.scopes, {})
+        try:
+            await asyncio.wait([message.answer])
+        finally:
+            await self._feed.release_from_push(message.scopes, {})
 
     async def _send_halves(self, units: Units) -> None:
         first, second = units[: len(units) // 2], units[len(units) // 2 :]
@@ -233,7 +259,7 @@ class Push:
             await self._settlement.reject(part, refusal.problem_code, refusal.message)
 
 
-async def _of(answer: asyncio.Task[tuple[PushReply, int]]) -> tuple[PushReply, int]:
+async def _of(answer: asyncio.Task[_Answer]) -> _Answer:
     """What it brings; whoever waits for it no longer does not leave it behind."""
     try:
         return await answer

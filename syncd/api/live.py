@@ -256,6 +256,8 @@ class _Session:
 
     def _fail(self) -> None:
         """A frame could not be made, or sent, for another reason than its peer."""
+        if self._ending is not None:
+            return
         incident = report_unexpected("live")
         goodbye = close_socket(self._socket, self._request, CloseCode.INTERNAL_ERROR, f"incident {incident}")
         self._ending = asyncio.create_task(goodbye, name="live-goodbye")

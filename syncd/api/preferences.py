@@ -6,20 +6,28 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 __all__ = ["preferences"]
 
+_USUAL: Final = 512
+"""Characters; what is longer is not worth remembering, and could be very long."""
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
 def preferences(headers: Iterable[str]) -> Mapping[str, float]:
     """The weight, 0 to 1, of each choice in the lines of a header, in order; what cannot be read is left out."""
-    return _weights(",".join(headers))
+    line = ",".join(headers)
+    return _known(line) if len(line) <= _USUAL else _weights(line)
 
 
 @lru_cache(maxsize=256)
-def _weights(line: str) -> Mapping[str, float]:
+def _known(line: str) -> Mapping[str, float]:
     """Callers say the same again and again."""
+    return _weights(line)
+
+
+def _weights(line: str) -> Mapping[str, float]:
     weights: dict[str, float] = {}
     for choice in line.split(","):
         name, *parameters = (part.strip().lower() for part in choice.split(";"))

@@ -128,6 +128,16 @@ async def test_what_came_before_the_end_of_one_push_does_not_wait_for_the_next_o
     assert phone.replica.outbox.shown_in("main") == []
 
 
+async def test_a_delta_without_states_holds_up_nothing_while_a_push_is_under_way(phone: Phone) -> None:
+    """Its states were of types that this replica does not follow (law 6)."""
+    phone.feed.hold_for_push(["main"])
+    phone.feed.hold_for_push(["main"])
+    await phone.feed.release_from_push(["main"], {"main": 3})
+    await phone.feed.offer(delta("c1", "c2"))
+    await phone.offer(2, 3)
+    assert (phone.cursor, phone.wanted) == ("c3", [])
+
+
 async def test_what_is_known_of_one_push_is_forgotten_when_none_is_under_way(phone: Phone) -> None:
     phone.feed.hold_for_push(["main"])
     await phone.feed.release_from_push(["main"], {"main": 9})

@@ -39,6 +39,12 @@ def numbers(scripted: ScriptedServer) -> list[tuple[int, int]]:
     return [(body["changes"][0]["n"], body["changes"][-1]["n"]) for body in scripted.seen("push")]
 
 
+def version_of(client: Client) -> int:
+    """How far the client has the scope."""
+    assert client._replica is not None
+    return client._replica.scopes["main"].version
+
+
 def while_the_first_answer_is_taken_in(client: Client, monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
     """Let the first answer wait for `step` before it goes into the file."""
     assert client._loop is not None
@@ -110,6 +116,55 @@ async def test_what_was_sent_ahead_of_a_failure_is_sent_again(
     assert numbers(scripted)[:2] == [(1, 100), (101, 200)]
     assert numbers(scripted)[2:] == [(1, 100), (101, 200), (201, 250)]
     assert client.status.pending == 0
+
+
+@pytest.mark.parametrize("how", ["paused", "failing"])
+async def test_what_was_sent_ahead_is_given_up_however_the_taking_in_ends(
+    server: Served, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The answer is in the file; then a delta that waited is applied, and that fails, or the client is paused in it."""
+    client = await with_a_queue(open_client, server.url)
+    loop = client._loop
+    assert loop is not None
+    feed, intake, settlement = loop._feed, loop._push._intake, loop._push._settlement
+    settle, push, met = settlement.settle, loop._transport.push, asyncio.Event()
+
+    async def push_once_deltas_flow(*arguments: Any) -> Any:
+        await until(lambda: loop._live.watches_all() and not loop._pull.due() and not +feed._pulls)
+        return await push(*arguments)
+
+    async def settle_once_one_waits(*arguments: Any) -> bool:
+        await until(lambda: bool(feed._waiting.get("main")))
+        return await settle(*arguments)
+
+    async def stuck(delta: Any) -> bool:
+        assert loop._push._ahead is not None
+        monkeypatch.undo()
+        met.set()
+        if how == "failing":
+            raise ZeroDivisionError("a fault")
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(loop._transport, "push", push_once_deltas_flow)
+    monkeypatch.setattr(settlement, "settle", settle_once_one_waits)
+    monkeypatch.setattr(intake, "apply_delta", stuck)
+    await client.resume()
+    await asyncio.wait_for(met.wait(), 10)
+    if how == "paused":
+        await client.pause()
+        assert not [task for task in asyncio.all_tasks() if task.get_name() == "push"]
+        assert not +feed._pushes
+        await client.resume()
+    await client.synced()
+    assert client.status.pending == 0
+    assert not +feed._pushes
+    other = await open_client("other", server.url)
+    handle = await other.collection("note").put({"id": "last", "v": -1})
+    version = (await handle.outcome()).version
+    # It comes by itself: nothing is pulled before half a minute has passed.
+    await until(lambda: version_of(client) >= version)
+    assert await client.collection("note").get("last") is not None
 
 
 @pytest.mark.parametrize("code", ["internal_error", "store_unavailable"])
