@@ -118,7 +118,7 @@ def clean_fields(fields: Mapping[Any, object]) -> dict[str, JsonValue]:
         raise InvalidValue("repeated_key", fields.key, f"the field {fields.key!r} is given twice; give it once")
     cleaned: dict[str, JsonValue] = {}
     for name, value in fields.items():
-        # Most names are identifiers, and told to be so in a fifth of the time.
+        # Most names are identifiers, and told to be so in a quarter of the time.
         if not (type(name) is str and len(name) <= MAX_NAME and name.isidentifier()) and (
             not isinstance(name, str) or _FIELD.fullmatch(name) is None
         ):

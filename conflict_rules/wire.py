@@ -105,6 +105,7 @@ def decode_change(
     `schema` and `stamp` stand in where the change names none. `scope` is left empty ("") where it is not given; the
     engine then finds it from the app or from the resource.
     """
+    # Asked of every change, here and below: a dict is known for one without asking what a mapping is.
     if not isinstance(raw, (dict, Mapping)):
         return MalformedChange(None, "invalid_change", "a change is an object", None)
     n = raw.get("n")

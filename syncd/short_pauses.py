@@ -18,7 +18,7 @@ _SWITCH_INTERVAL_S: Final = 0.001
 def short_pauses() -> Iterator[None]:
     """Entered when all is set up that lives as long as the process."""
     thresholds, interval_s = gc.get_threshold(), sys.getswitchinterval()
-    # To look at all that was set up again takes 30 ms each time, and ten times that where memory is slow.
+    # To look at all that was set up again takes 30 ms each time, and was seen to take hundreds where memory is slow.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -10,27 +10,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.harness.processes import Server, free_port, python_path, start, started
+from benchmarks.harness.processes import Server, free_port, python_path, started
 
-__all__ = ["serve", "serving"]
-
-
-def _command(database: Path, port: int, app: str | None) -> list[str]:
-    command = [sys.executable, "-m", "syncd", "serve", *([app] if app else [])]
-    return [*command, "--host", "127.0.0.1", "--port", str(port), "--database", str(database), "--json"]
+__all__ = ["serving"]
 
 
 @asynccontextmanager
 async def serving(folder: Path, *, app: str | None = None, name: str = "syncd") -> AsyncIterator[Server]:
     """A running server, stopped on leaving. `app`: as `syncd serve` takes it; None: any type, rule `merge`."""
     port = free_port()
-    command = _command(folder / f"{name}.db", port, app)
+    command = [sys.executable, "-m", "syncd", "serve", *([app] if app else [])]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--database", str(folder / f"{name}.db"), "--json"]
     async with started(command, port=port, folder=folder, environment=python_path(), name=name) as server:
         yield server
-
-
-async def serve(folder: Path, *, app: str | None = None, name: str = "syncd") -> Server:
-    """A running server on the file that is in `folder` from before, if there is one; whoever calls this stops it."""
-    port = free_port()
-    command = _command(folder / f"{name}.db", port, app)
-    return await start(command, port=port, folder=folder, environment=python_path(), name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,7 @@ class LiveFrame:
 
 
 class Connection:
-    """A bounded queue of encoded frames. Iterating yields them until the connection is closed.
+    """A bounded queue of encoded frames, until it is closed; `take` waits for the next one, `next` does not.
 
     When it is full, what waits is dropped, and the reader is told to pull those scopes: catching up is never pushed
     through the queue. `packed`: whether the frames are MessagePack; JSON otherwise.
@@ -44,7 +44,7 @@ class Connection:
 
     What is put aside is taken when nothing else waits, so that it never costs anybody a delta.
 
-    `on_ready`: called when something has come to wait, for whoever takes it by `next` rather than by iterating: at once
+    `on_ready`: called when something has come to wait, for whoever takes it by `next` rather than waiting: at once
     for a frame, a moment later for what may say more by then. Of most sockets nothing waits, most of the time: what is
     kept for one is small, and there is no task for it.
     """
@@ -144,15 +144,11 @@ class Connection:
         self._bytes = sum(len(frame.body) for _, frame in self._frames)
 
     def close(self) -> None:
-        """End the iteration; may be called twice."""
+        """No frame comes any more; may be called twice."""
         self._closed = True
         self.on_ready = None
         if self._waiting is not None:
             self._waiting.set()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (frame := await self.take()) is not None:
-            yield frame.body
 
     async def take(self) -> LiveFrame | None:
         """The next frame, None once the connection is closed; if this is cancelled, no frame is lost."""

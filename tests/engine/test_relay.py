@@ -25,6 +25,7 @@ from syncd.engine.relay import Run, joined, within
 from syncd.errors import StoreUnavailable
 from syncd.store.protocol import Commit, DocumentKey, Store, Transaction
 from tests.support.engine import Engine, Replica, open_engine
+from tests.support.onlookers import bodies_of
 
 app = App("clubs")
 SCOPE = "club:a"
@@ -121,9 +122,9 @@ async def watching(
 
 async def frame_of(connection: Connection) -> dict[str, Any]:
     async with asyncio.timeout(5):
-        async for frame in connection:
-            return dict(msgpack.unpackb(frame) if connection.packed else json.loads(frame))
-    raise AssertionError("the connection was closed")
+        frame = await connection.take()
+    assert frame is not None, "the connection was closed"
+    return dict(msgpack.unpackb(frame.body) if connection.packed else json.loads(frame.body))
 
 
 async def frames_upto(engine: Engine, connection: Connection, reader: ReaderClass | None = None) -> list[Any]:
@@ -190,7 +191,7 @@ async def test_who_has_not_asked_gets_the_delta_without_and_as_the_same_bytes(en
     await writer.begins()
     asked, one, other = [await watching(engine, documents=documents) for documents in (True, False, False)]
     await writer.writes("a")
-    frames = [await anext(aiter(connection)) for connection in (asked, one, other)]
+    frames = [await anext(bodies_of(connection)) for connection in (asked, one, other)]
     assert frames[1] is frames[2]
     with_updates, without = json.loads(frames[0]), json.loads(frames[1])
     assert with_updates.pop("documents")
@@ -202,7 +203,7 @@ async def test_those_who_have_asked_get_the_same_bytes_in_each_format(engine: En
     await writer.begins()
     connections = [await watching(engine, packed=packed) for packed in (False, False, True, True)]
     await writer.writes("a")
-    text, again, packed, packed_again = [await anext(aiter(connection)) for connection in connections]
+    text, again, packed, packed_again = [await anext(bodies_of(connection)) for connection in connections]
     assert text is again
     assert packed is packed_again
     assert msgpack.unpackb(packed) == json.loads(text)

@@ -17,13 +17,14 @@ from syncd.engine.reader_class import ReaderClass
 from syncd.errors import StoreUnavailable
 from syncd.store.protocol import Snapshot
 from tests.support.engine import Engine
+from tests.support.onlookers import bodies_of
 
 
 async def next_frame(connection: Connection) -> dict[str, Any]:
     async with asyncio.timeout(5):
-        async for frame in connection:
-            return dict(json.loads(frame))
-    raise AssertionError("the connection was closed")
+        frame = await connection.take()
+    assert frame is not None, "the connection was closed"
+    return dict(json.loads(frame.body))
 
 
 async def watching(engine: Engine, scope: str = "main", **bounds: int) -> tuple[Connection, str]:
@@ -50,7 +51,7 @@ async def test_everyone_gets_the_same_bytes(engine: Engine) -> None:
     first, _ = await watching(engine)
     second, _ = await watching(engine)
     await engine.replica("a").create("x", v=1)
-    frames = [await anext(aiter(connection)) for connection in (first, second)]
+    frames = [await anext(bodies_of(connection)) for connection in (first, second)]
     assert frames[0] is frames[1], "encoded once"
 
 
@@ -155,7 +156,7 @@ async def test_closing_ends_every_connection(engine: Engine) -> None:
 
 
 async def _drain(connection: Connection) -> None:
-    async for _ in connection:
+    while await connection.take() is not None:
         pass
 
 
@@ -263,7 +264,7 @@ async def test_message_pack_is_encoded_once_for_all_who_take_it_and_not_at_all_f
         await engine.watcher.subscribe(connection, {"main": cursor})
     await a.create("y", v="grüße")
     expected = await next_frame(plain)
-    frames = [await anext(aiter(connection)) for connection in packed]
+    frames = [await anext(bodies_of(connection)) for connection in packed]
     assert frames[0] is frames[1], "encoded once"
     assert msgpack.unpackb(frames[0]) == expected
     assert len(packings) == 1

@@ -7,6 +7,7 @@ import json
 import random
 
 from tests.support.engine import Engine
+from tests.support.onlookers import bodies_of
 
 WRITERS, CHANGES_EACH = 12, 25
 
@@ -43,7 +44,7 @@ async def test_a_watcher_that_joins_in_the_middle_misses_nothing(engine: Engine)
     versions = [json.loads(body)["version"] for body in page.bodies]
     cursor = page.cursor
     async with asyncio.timeout(30):
-        async for raw in connection:
+        async for raw in bodies_of(connection):
             frame = json.loads(raw)
             if frame["after"] != cursor:
                 # A gap, as for any reader that pulled while frames were under way: pull again.

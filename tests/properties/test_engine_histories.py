@@ -26,6 +26,7 @@ from syncd.store.protocol import SettledRow, Wanted
 from tests.properties.server_model import BAD_ID, Answer, Fact, Held, ServerModel, Value
 from tests.sizes import SIZES
 from tests.support.engine import Engine, SettableClock, open_engine
+from tests.support.onlookers import bodies_of
 from tests.support.until import until
 
 SCOPES = ("north", "south")
@@ -99,7 +100,7 @@ class Copy:
             await self.pull(engine)
         else:
             self.cursor = standing.cursor
-        async for frame in connection:
+        async for frame in bodies_of(connection):
             message = json.loads(frame)
             if message["type"] == "delta" and message["after"] == self.cursor:
                 self.cursor = message["upto"]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgpack
 
 from syncd.engine.connection import Connection
 
-__all__ = ["Onlooker", "frames_of"]
+__all__ = ["Onlooker", "bodies_of", "frames_of"]
+
+
+async def bodies_of(connection: Connection) -> AsyncIterator[bytes]:
+    """Its frames as they come, until it is closed."""
+    while (frame := await connection.take()) is not None:
+        yield frame.body
 
 
 async def frames_of(connection: Connection, most: int | None = None) -> list[dict[str, Any]]:
