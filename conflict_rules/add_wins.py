@@ -76,8 +76,9 @@ class AddWins:
         """Whether it only takes away, and found nothing to take, as happens to the second of two who remove the same.
 
         That there was such an edit shows in the mark all the same: else it would depend on the order of the two whether
-        a delete has seen all there was to see. Additions find nothing to do only when they are told again. A removal told
-        again is known by its stamp if that is at once, and later by its number, before it comes here (law 3).
+        a delete has seen all there was to see. Additions find nothing to do only when they are told again. A removal
+        that is told again is known by its stamp if that is at once, and later by its number, before it comes here
+        (law 3).
         """
         return bool(edit.remove) and not edit.add and held.mark.stamp != offer.stamp
 
