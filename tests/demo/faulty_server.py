@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -112,21 +112,28 @@ def lets_the_wrong_clock_win() -> None:
 
 def skips_a_version() -> None:
     """One state is left out, of pages and of deltas, and cursors move on as if it had been there."""
-    page = SqliteSnapshot.page
+    page, pages = SqliteSnapshot.page, SqliteSnapshot.pages
     encode_delta = syncd.engine.watch.encode_delta  # type: ignore[attr-defined]
 
     def without_the_skipped(bodies: Iterable[bytes]) -> list[bytes]:
         return [body for body in bodies if b'"version":%d,' % SKIPPED_VERSION not in body]
 
-    async def page_with_a_hole(self: SqliteSnapshot, *position: Any, **options: Any) -> Page:
-        whole = await page(self, *position, **options)
+    def with_a_hole(whole: Page) -> Page:
         return replace(whole, bodies=without_the_skipped(whole.bodies))
+
+    async def page_with_a_hole(self: SqliteSnapshot, *position: Any, **options: Any) -> Page:
+        return with_a_hole(await page(self, *position, **options))
+
+    async def pages_with_a_hole(self: SqliteSnapshot, *positions: Any, **options: Any) -> Mapping[str, Page]:
+        whole = await pages(self, *positions, **options)
+        return {scope: with_a_hole(page_of_scope) for scope, page_of_scope in whole.items()}
 
     def delta_with_a_hole(scope: str, after: Any, upto: Any, bodies: Iterable[bytes]) -> bytes:
         frame: bytes = encode_delta(scope, after, upto, without_the_skipped(bodies))
         return frame
 
     patch(SqliteSnapshot, "page", page_with_a_hole)
+    patch(SqliteSnapshot, "pages", pages_with_a_hole)
     patch(syncd.engine.watch, "encode_delta", delta_with_a_hole)
 
 

@@ -18,6 +18,7 @@ from syncd.engine.reader_class import MAX_TYPES, SEES_ALL, ReaderClass, check_ty
 from syncd.errors import InvalidMessage, StoreUnavailable
 from syncd.store.protocol import Snapshot
 from tests.support.engine import Engine
+from tests.support.onlookers import bodies_of
 
 NOTES = ReaderClass(frozenset({"note"}))
 EVENTS = ReaderClass(frozenset({"event"}))
@@ -184,7 +185,7 @@ class TestItsFrames:
         frames: dict[tuple[ReaderClass, bool], bytes] = {}
         for reader, packed, connection in connections:
             async with asyncio.timeout(5):
-                frame = await anext(aiter(connection))
+                frame = await anext(bodies_of(connection))
             assert frames.setdefault((reader, packed), frame) is frame, "the very same bytes"
         assert sorted(map(len, encodings)) == [1, 1, 2]
         assert len(frames) == 6
@@ -223,4 +224,4 @@ class TestItsFrames:
 
 async def next_frames(connection: Any, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(5):
-        return [json.loads(await anext(aiter(connection))) for _ in range(count)]
+        return [json.loads(await anext(bodies_of(connection))) for _ in range(count)]
