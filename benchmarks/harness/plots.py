@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +16,8 @@ from benchmarks.harness.workload import SYNCD
 __all__ = ["plot"]
 
 mpl.use("Agg")
+_LABEL = 16
+"""Characters in a line under a group of bars."""
 _OURS = "#0b6e4f"
 _THEIRS = ("#5b8fb9", "#9bb8d3", "#c98b5a", "#b0a392", "#8c7aa9", "#d4b483", "#7d9d8c", "#a65d57", "#c0c0c0", "#6f6f6f")
 
@@ -33,9 +36,10 @@ def plot(measured: Measured, folder: Path) -> Path | None:
     colours = {name: _OURS if name == SYNCD else _THEIRS[place % len(_THEIRS)] for place, name in enumerate(contenders)}
     for axis, (key, cases) in zip(axes[:, 0], groups.items(), strict=True):
         figure, unit = key.split("|", 1)
-        for place, group in enumerate(cases):
-            shown = [name for name in contenders if measured.samples[group].get(name)]
-            width = 0.86 / max(1, len(shown))
+        taking_part = {group: [name for name in contenders if measured.samples[group].get(name)] for group in cases}
+        # Of one width everywhere, so that a case with one contender does not look the greater for it.
+        width = 0.86 / max(map(len, taking_part.values()))
+        for place, (group, shown) in enumerate(taking_part.items()):
             for number, name in enumerate(shown):
                 samples = measured.samples[group][name]
                 middle, ends = median(samples, figure), spread(samples, figure)
@@ -51,7 +55,7 @@ def plot(measured: Measured, folder: Path) -> Path | None:
                 )
         axis.set_yscale("log")
         axis.set_ylabel(unit)
-        axis.set_xticks(range(len(cases)), cases, fontsize=8)
+        axis.set_xticks(range(len(cases)), [textwrap.fill(case, _LABEL) for case in cases], fontsize=8)
         axis.grid(axis="y", linewidth=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     handles = [Patch(color=colours[name]) for name in contenders]
