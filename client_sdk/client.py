@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -16,6 +16,8 @@ from client_sdk.backoff import Timing
 from client_sdk.collections import Collection as TypedCollection
 from client_sdk.collections import DictCollection
 from client_sdk.conflicts import Conflicts
+from client_sdk.credentials import TokenSource
+from client_sdk.departures import Departures, GoneCallback, GoneCallbacks
 from client_sdk.documents import Document, open_document
 from client_sdk.drafts import Draft, GroupDraft
 from client_sdk.edits import Edits
@@ -23,6 +25,7 @@ from client_sdk.encoding import Encoding
 from client_sdk.errors import Closed, NoServer, NotHere, Unfit
 from client_sdk.handles import ChangeHandle, Outcomes, handle_by_number
 from client_sdk.intake import Intake
+from client_sdk.memberships import Memberships
 from client_sdk.messages import Limits
 from client_sdk.numbering import Numbering
 from client_sdk.outbox import decode_row
@@ -43,6 +46,7 @@ from client_sdk.watch import Watch, Watchers
 from conflict_rules import CONFLICT_TYPE, Change, Outcome
 from conflict_rules.values import JsonValue, valid_type
 from syncd.app import App, Resource, Resources, new_id, open_app
+from syncd.app.builtin import MEMBERSHIP_TYPE
 
 __all__ = ["Client"]
 
@@ -53,13 +57,13 @@ def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _kept(types: Iterable[str] | None) -> frozenset[str] | None:
+def _kept(types: Iterable[str] | None, user: str | None) -> frozenset[str] | None:
     if types is None:
         return None
     if isinstance(types, str):
         raise Unfit(f'types: one type is types=["{types}"]')
     # Else a question about what is kept would not be heard of here.
-    names = frozenset([*types, CONFLICT_TYPE])
+    names = frozenset([*types, CONFLICT_TYPE, *([] if user is None else [MEMBERSHIP_TYPE])])
     for name in names:
         if not valid_type(name):
             raise Unfit(f"types: {name!r} is no type: lower-case letters, digits and _, a letter first, at most 64")
@@ -74,7 +78,10 @@ class Client:
     up to date, besides what its file says; a mapping gives each its priority (see `follow`). `now_ms`: reads the wall
     clock. `timing`, `dice`: of polling and back-off. `encoding`: "json", or "msgpack" for smaller messages. `types`:
     names of the types to keep up to date, None for all; conflicts come with them. What is put of any other type is
-    sent all the same, and is shown here until the server has it.
+    sent all the same, and is shown here until the server has it. `token`: or a function that gives one, or is awaited
+    for one, asked at first and whenever the server takes the last one no more. `user`: the id of the account whose
+    replica this is; then the scopes that it is a member of are followed by themselves. `paused`: nothing is sent, or
+    asked for, before `resume`.
 
     Opening never waits for the network. Raises `LocalFileError` with a sentence if the file cannot be used.
     """
@@ -85,15 +92,18 @@ class Client:
         *,
         replica: Path | str,
         app: App | None = None,
-        token: str | None = None,
+        token: TokenSource = None,
+        user: str | None = None,
         scopes: Mapping[str, int] | Iterable[str] = (),
         now_ms: Callable[[], int] = _wall_clock_ms,
         timing: Timing | None = None,
         dice: random.Random | None = None,
         encoding: Encoding = "json",
         types: Iterable[str] | None = None,
+        paused: bool = False,
     ) -> None:
         self._path = replica
+        self._paused = paused
         self._app = app or open_app()
         self._first_scopes = scopes if isinstance(scopes, Mapping) else dict.fromkeys(scopes)
         self._now_ms = now_ms
@@ -103,29 +113,36 @@ class Client:
         self._presences = Presences(self._followed)
         self._progress = ProgressCallbacks()
         self._rejections = RejectionCallbacks()
+        self._gone = GoneCallbacks()
+        self._user = user
         self._group: ContextVar[GroupDraft | None] = ContextVar("group", default=None)
         timing = timing or Timing()
         self._timing = timing
         self._dice = dice or random.Random()
-        self._types = _kept(types)
-        self._transport = None if url is None else Transport(url, token, timing.timeout_s, encoding, self._types)
+        self._types = _kept(types, user)
+        self._transport = None if url is None else Transport(url, token, timing.timeout_s, encoding, self._types, user)
         self._replica: Replica | None = None
         self._loop: SyncLoop | None = None
 
     async def __aenter__(self) -> Self:
         replica = await Replica.open(self._path, self._app, self._now_ms, self._pulse.beat)
         replica.types = self._types
+        shown = ShownChanges(replica, self._watchers.scopes, self._watchers.tell)
+        departures = Departures(replica, shown, self._lost)
+        memberships: Memberships | None = None
         try:
             for priority in set(self._first_scopes.values()):
                 await replica.follow([name for name, each in self._first_scopes.items() if each == priority], priority)
+            if self._user is not None:
+                memberships = Memberships(replica, departures, self._user, self._allowed_otherwise)
+                await memberships.begin()
         except BaseException:
             await replica.close()
             raise
         self._replica = replica
         if self._transport is not None:
-            shown = ShownChanges(replica, self._watchers.scopes, self._watchers.tell)
             numbering = Numbering(replica)
-            intake = Intake(replica, numbering, shown)
+            intake = Intake(replica, numbering, shown, departures, None if memberships is None else memberships.took)
             settlement = Settlement(replica, numbering, shown, self._outcomes.tell, self._rejections.tell)
             self._loop = SyncLoop(
                 replica,
@@ -138,7 +155,10 @@ class Client:
                 self._progress.tell,
                 self._presences,
             )
-            self._loop.start()
+            if self._paused:
+                await self._loop.pause()
+            else:
+                self._loop.start()
         return self
 
     async def __aexit__(
@@ -283,6 +303,7 @@ class Client:
             repaired=0 if loop is None else loop.repaired,
             last_error_code=None if error is None else error.code,
             open_conflicts=replica.open_conflicts.count,
+            gone=tuple(sorted(row.name for row in replica.scopes.values() if row.followed and row.gone)),
         )
 
     @property
@@ -292,14 +313,35 @@ class Client:
 
     async def follow(self, scope: str, priority: int = 0) -> None:
         """Keep a scope up to date here, also after the next start. Of several, the lower priority is brought first."""
-        for name in await self._opened().follow([scope], priority):
-            if self._loop is not None:
-                self._loop.want(name)
+        replica = self._opened()
+        new = await replica.follow([scope], priority)
+        if self._loop is not None and (new or replica.is_absent(scope)):
+            self._loop.want(scope)
 
     async def unfollow(self, scope: str) -> None:
-        """Stop, and drop what is here of it; raises `Unfit` while changes in it have no outcome."""
+        """Stop, and drop what is here of it; raises `Unfit` while changes in it have no outcome.
+
+        A scope that a membership names stays unfollowed until that membership ends, or `follow`.
+        """
         await self._opened().unfollow(scope)
         self._presences.unfollowed(scope)
+
+    def memberships(self) -> dict[str, str]:
+        """What the user is in each scope, as far as is known here: scope → role. Works offline.
+
+        Raises `Unfit` if the client was opened without `user`.
+        """
+        replica = self._opened()
+        if self._user is None:
+            raise Unfit("whose memberships? Open the client with the id of the account: Client(…, user=…)")
+        return dict(replica.memberships)
+
+    def on_gone(self, callback: GoneCallback) -> Callable[[], None]:
+        """Call it with each scope that may not be seen, or not any more, from now on; returns what ends that.
+
+        It runs in the event loop, once nothing of the scope is here or in view, and cannot wait.
+        """
+        return self._gone.add(callback)
 
     async def synced(self, timeout_s: float | None = None) -> None:
         """Return once everything made here until now is settled, and every followed scope was caught up after that.
@@ -403,16 +445,27 @@ class Client:
         if self._loop is not None:
             self._loop.start()
 
-    def set_token(self, token: str | None) -> None:
-        """Use another token from now on, and try again at once."""
+    def set_token(self, token: TokenSource) -> None:
+        """Use another token from now on, and try again at once; a live connection that stands goes on with it."""
         if self._transport is not None:
-            self._transport.token = token
+            self._transport.credentials.use(token)
         self.nudge()
 
     def nudge(self) -> None:
         """The network may be back: try at once instead of waiting out the back-off."""
         if self._loop is not None:
             self._loop.nudge()
+
+    def _lost(self, scope: str) -> None:
+        # Whoever may not be there says nothing of himself there any more.
+        self._presences.unfollowed(scope)
+        self._gone.tell(scope)
+
+    def _allowed_otherwise(self, scopes: Sequence[str]) -> None:
+        # Before the loop is there, it is about to ask for all of them.
+        for scope in scopes:
+            if self._loop is not None:
+                self._loop.want(scope)
 
     def _past(self) -> Past:
         self._opened()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Collection as Names
 from typing import Any, Generic, TypeVar
 
 from client_sdk.drafts import Draft, GroupDraft
@@ -51,8 +52,11 @@ class _Base:
         """
         return self._to_handle(await self._edits.restore(self._type, resource_id, fields, self._group()))
 
-    async def _put(self, resource_id: str, scope: str | None, fields: Mapping[str, JsonValue]) -> ChangeHandle:
-        return self._to_handle(await self._edits.put(self._type, resource_id, scope, fields, self._group()))
+    async def _put(
+        self, resource_id: str, scope: str | None, fields: Mapping[str, JsonValue], unsaid: Names[str] = ()
+    ) -> ChangeHandle:
+        draft = await self._edits.put(self._type, resource_id, scope, fields, self._group(), unsaid=unsaid)
+        return self._to_handle(draft)
 
     async def _get(self, resource_id: str) -> State | None:
         state = await self._replica.state((self._type, resource_id), self._group())
@@ -85,6 +89,9 @@ class Collection(_Base, Generic[R]):
     ) -> None:
         super().__init__(replica, type_name, to_handle, group)
         self._model = model
+        # Whoever may not set these, or even see them, does not say what they are by leaving them out.
+        private = replica.type(type_name).private
+        self._guarded = frozenset(name for name, each in private.items() if each.read or each.write)
 
     async def put(self, resource: R) -> ChangeHandle:
         """Create it, or set the fields in which it differs from the one that is here. One local commit.
@@ -92,7 +99,7 @@ class Collection(_Base, Generic[R]):
         A counter gets the difference, a set what is new and what is gone.
         Raises `conflict_rules.InvalidValue` before anything is queued, and `NotHere` if it was deleted.
         """
-        return await self._put(resource.id, None, resource.to_fields())
+        return await self._put(resource.id, None, resource.to_fields(), self._guarded - resource.model_fields_set)
 
     async def get(self, resource_id: str) -> R | None:
         """The resource as it is shown; None if it is not here or deleted."""

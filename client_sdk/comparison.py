@@ -94,6 +94,11 @@ class Comparison:
         """The server was asked for a digest and gave none."""
         self._tell(scope, None)
 
+    def is_gone(self, scope: str) -> None:
+        """The server shows nothing of it, and nothing is here."""
+        self._of(scope).repairs = 0
+        self._tell(scope, True)
+
     async def hold(self, scope: str, cursor: str, digest: str) -> Held:
         """What is held at `cursor`; nothing may be applied to the scope between that page and this call."""
         async with self._replica.reading():

@@ -137,6 +137,12 @@ class DocumentRows:
         """The documents of a scope are to be brought anew."""
         await self._connection.execute("UPDATE documents SET stale = 1 WHERE scope = ?", (scope,))
 
+    async def drop(self, keys: Iterable[DocumentKey]) -> None:
+        """Forget documents."""
+        gone = list(keys)
+        for table in ("documents", "document_updates", "document_echoes"):
+            await self._connection.executemany(f"DELETE FROM {table} {_THIS}", gone)
+
     async def drop_of(self, resources: Iterable[tuple[str, str]]) -> None:
         """Forget the documents of resources."""
         gone = list(resources)

@@ -5,7 +5,7 @@ Works the same with and without a network. Law 1: the base of each is the versio
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from client_sdk.document_rows import DocumentKey
@@ -39,8 +39,11 @@ class Edits:
         scope: str | None,
         raw: Mapping[str, JsonValue],
         group: GroupDraft | None,
+        *,
+        unsaid: Collection[str] = (),
     ) -> Draft:
-        """Create the resource, or set the fields in which it differs from what is shown.
+        """Create the resource, or set the fields in which it differs from what is shown. `unsaid`: fields that have
+        only their defaults, and count where something else is shown.
 
         Raises `InvalidValue` before anything is queued, and `NotHere` if it was deleted.
         """
@@ -55,7 +58,9 @@ class Edits:
                 raise NotHere(
                     f"the {type_name} {resource_id!r} was deleted; bring it back with restore, or put it under a new id"
                 )
-            fields = without_documents(resource_type.rule, shown, given)
+            told = {} if shown is None else shown.fields
+            said = {name: value for name, value in given.items() if name not in unsaid or name in told}
+            fields = without_documents(resource_type.rule, shown, said)
             if shown is not None:
                 if scope is not None and scope != shown.scope:
                     raise InvalidValue(

@@ -6,7 +6,7 @@ SyncError
   NotHere            the resource is not in this replica, or was deleted
   Unfit              a resource or a type does not fit the app, or an operation does not fit the moment
   DocumentUnreadable what is here of a document does not load; it is never shown as an empty one
-  LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable
+  LocalFileError     the local file cannot be used: FileInUse, FileTooNew, FileUnusable, FileOfAnother
   OtherVersion       the server runs another version of the app, and the queue waits; pulls go on
     UpgradeRequired  it no longer reads what was made under the version here: the app on the device is to be updated
     ServerOutdated   it does not read it yet
@@ -15,6 +15,10 @@ SyncError
       TimedOut       the answer did not come in time; a smaller message may fare better
     Busy             the server asks to come back later (429, 503)
     Denied           no token, or not the right one (401, 403)
+      AccountSuspended   the account is; what is sent goes to the quarantine
+      ForeignReplica     another account's changes are in this file; they are not sent under this one's name
+      OtherAccount       the connection is another account's; another one is opened
+      ReadOnly           whoever comes by a share link may not write
     Refused          the server will not take this message, however often it is sent (400, 413, 422)
 """
 
@@ -23,17 +27,22 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccountSuspended",
     "Busy",
     "Closed",
     "Denied",
     "DocumentUnreadable",
     "FileInUse",
+    "FileOfAnother",
     "FileTooNew",
     "FileUnusable",
+    "ForeignReplica",
     "LocalFileError",
     "NoServer",
     "NotHere",
+    "OtherAccount",
     "OtherVersion",
+    "ReadOnly",
     "Refused",
     "ServerOutdated",
     "SyncError",
@@ -117,6 +126,12 @@ class FileUnusable(LocalFileError):
     code = "file_unusable"
 
 
+class FileOfAnother(LocalFileError):
+    """The file holds the work of another account than the one it is opened for."""
+
+    code = "file_of_another"
+
+
 class OtherVersion(SyncError):
     """The server runs another version of the app; what waits is kept, and sent again now and then."""
 
@@ -167,6 +182,46 @@ class Denied(TransportError):
     """No token, or not the right one."""
 
     code = "denied"
+
+
+class _DeniedToAccount(Denied):
+    """It is known who asks, and that is why."""
+
+    _advice: ClassVar[str] = ""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; {self._advice}")
+
+
+class AccountSuspended(_DeniedToAccount):
+    """The account is suspended."""
+
+    code = "account_suspended"
+    _advice = "what waits here is kept, and what is sent goes to the server's quarantine: ask whoever runs the server"
+
+
+class ForeignReplica(_DeniedToAccount):
+    """This file's changes are those of another account: they wait, under their numbers, until that one is back."""
+
+    code = "foreign_replica"
+    _advice = (
+        "nothing of what waits here is sent under this account's name: sign in as the one who made it, "
+        "or export_outbox and open another file"
+    )
+
+
+class OtherAccount(_DeniedToAccount):
+    """The live connection was opened by another account."""
+
+    code = "other_account"
+    _advice = "another connection is opened for this one"
+
+
+class ReadOnly(_DeniedToAccount):
+    """Whoever comes by a share link reads, and does not write."""
+
+    code = "read_only"
+    _advice = "what waits here is kept: sign in to send it"
 
 
 class Refused(TransportError):

@@ -89,7 +89,9 @@ class Feed:
                 pushing = self._pushes[scope] > 0
                 if pushing and self._may_hold_push(waiting[0]):
                     break
-                if (not pushing and self._replica.outbox.in_doubt(scope)) or not self._skip_to_next(scope, waiting):
+                if self._replica.is_absent(scope):
+                    waiting.clear()
+                elif (not pushing and self._replica.outbox.in_doubt(scope)) or not self._skip_to_next(scope, waiting):
                     waiting.clear()
                     self._want([scope])
                 elif not waiting or (pushing and self._may_hold_push(waiting[0])):

@@ -80,6 +80,12 @@ class HeldDocuments:
         """The resources of a scope of whose documents anything is here."""
         return {(key.type, key.id) for key, head in self._heads.items() if head.scope == scope}
 
+    async def unseen_in(self, scope: str) -> list[DocumentKey]:
+        """The documents of a scope that what is confirmed does not show: of what was deleted, or of a field that may
+        not be seen any more."""
+        heads = [key for key, head in self._heads.items() if head.scope == scope]
+        return [key for key in heads if marker_in(await self._replica.confirmed((key.type, key.id)), key.field) is None]
+
     def distrust(self, scope: str) -> None:
         """The server may have another past: the file says so of every document of this scope."""
         for key, head in self._heads.items():

@@ -7,9 +7,10 @@ change places in one commit, so that nothing is ever shown twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from client_sdk.departures import Departures
 from client_sdk.document_rows import DocumentKey
 from client_sdk.local_documents import Fetched
 from client_sdk.local_rows import ResourceRow, ScopeRow
@@ -21,6 +22,7 @@ from client_sdk.replica import Replica
 from client_sdk.shown_changes import ShownChanges
 from conflict_rules import Stamp, State
 from conflict_rules.crdt import Marker
+from conflict_rules.scrubbed import by_scrubber
 
 __all__ = ["Intake"]
 
@@ -30,16 +32,30 @@ Shown = dict[ResourceKey, State | None]
 
 
 class Intake:
-    """Of one replica."""
+    """Of one replica. `on_taken(scope, whole)` is awaited once something of a scope is in the file, or it is gone;
+    inside of the same write. `whole`: whether all of it is here now, None if that is as it was.
+    """
 
-    def __init__(self, replica: Replica, numbering: Numbering, shown: ShownChanges) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        numbering: Numbering,
+        shown: ShownChanges,
+        departures: Departures | None = None,
+        on_taken: Callable[[str, bool | None], Awaitable[None]] | None = None,
+    ) -> None:
         self._replica = replica
+        self._departures = departures or Departures(replica, shown, lambda scope: None)
+        self._on_taken = on_taken
         self._numbering = numbering
         self._shown = shown
         self._settled_before_reset: dict[str, set[int]] = {}
 
-    async def apply_page(self, scope: str, sent_cursor: str | None, pulled_as: str, page: Page) -> bool:
-        """Apply a page that was pulled from `sent_cursor` under the replica id `pulled_as`.
+    async def apply_page(
+        self, scope: str, sent_cursor: str | None, pulled_as: str, page: Page, generation: int | None = None
+    ) -> bool:
+        """Apply a page that was pulled from `sent_cursor` under the replica id `pulled_as`. `generation`: of the scope
+        when it was asked for, None if it cannot have been emptied meanwhile.
 
         Returns False, with nothing changed, if the scope has moved on meanwhile: a page must not take it back.
         """
@@ -50,7 +66,12 @@ class Intake:
             row = self._replica.scopes.get(scope)
             if row is None or not row.followed or row.cursor != sent_cursor:
                 return
+            if generation not in (None, row.generation):
+                return
             applied = True
+            if self._replica.is_absent(scope):
+                await self._departures.let_in(scope)
+                row = self._replica.scopes[scope]
             if page.reset:
                 log.warning(
                     "%s starts over from a snapshot: its cursor is of another past, or of other types (reset)", scope
@@ -79,7 +100,7 @@ class Intake:
 
             rebased = await self._rebased(scope, page) if row.resetting or ends_reset else []
             settled = {**origins, pulled_as: max(page.settled, origins.get(pulled_as, 0))}
-            await self._take_in(row, page.states, settled, is_held, rebased, purge=ends_reset)
+            await self._take_in(row, page.states, settled, is_held, rebased, purge=ends_reset, whole=not page.more)
             if ends_reset:
                 self._settled_before_reset.pop(scope, None)
             await self._numbering.leave_taken(pulled_as, page.settled)
@@ -109,6 +130,19 @@ class Intake:
 
         await self._replica.write(commit)
         return applied
+
+    async def lose(self, scopes: Collection[str]) -> None:
+        """The server says that these may not be seen, or not any more: nothing of them stays here."""
+
+        async def commit() -> None:
+            for scope in scopes:
+                self._settled_before_reset.pop(scope, None)
+                await self._departures.lose(scope)
+                if self._on_taken is not None:
+                    await self._on_taken(scope, False)
+
+        if scopes:
+            await self._replica.write(commit)
 
     async def start_over(self, scope: str) -> bool:
         """Bring the scope anew, whatever is held of it; False if that is under way, or nobody follows it.
@@ -180,6 +214,7 @@ class Intake:
         rebased: Sequence[Entry] = (),
         *,
         purge: bool = False,
+        whole: bool | None = None,
         relayed: Sequence[Relayed] = (),
     ) -> None:
         """States, cursor, the end of pending changes, and what stands in the place of others, in one commit.
@@ -199,6 +234,8 @@ class Intake:
         began_anew = row.generation != replica.scopes[row.name].generation
         replica.clock.take_note(_stamps(state for state, _ in states))
         replica_row = replica.with_clock(replica.row)
+        erased = [state for state, _ in states if state.deleted is not None and by_scrubber(state.origin.replica)]
+        unseen = [key for state in erased for key in replica.documents.documents_of((state.type, state.id), None)]
         async with replica.store.transaction():
             await replica.store.save_resources(
                 ResourceRow(state.type, state.id, row.name, state.version, row.generation, body)
@@ -211,6 +248,9 @@ class Intake:
                 await replica.store.documents.distrust(row.name)
             if purge:
                 await replica.store.purge(row.name, row.generation)
+                unseen += await replica.documents.unseen_in(row.name)
+            if unseen:
+                await replica.store.documents.drop(unseen)
             await replica.store.save_scope(row)
             if replica_row != replica.row:
                 await replica.store.save_replica(replica_row)
@@ -238,11 +278,14 @@ class Intake:
         if purge:
             await replica.open_conflicts.look_again_in(row.name)
             keys |= replica.documents.resources_in(row.name)
+        replica.documents.forget(unseen)
         await replica.documents.look_again(keys)
         for each in own:
             if _document(each) in replica.documents.wanted:
                 await self._take_relayed(each)
         await self._shown.tell(before)
+        if self._on_taken is not None:
+            await self._on_taken(row.name, whole)
 
     async def _take_relayed(self, relayed: Relayed) -> None:
         """Save updates that came with a delta, if they lead on from exactly what is held of their document."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from client_sdk.errors import TransportError
 from client_sdk.feed import Feed
 from client_sdk.intake import Intake
-from client_sdk.messages import decode_delta, decode_standings
+from client_sdk.messages import decode_delta, decode_gone, decode_standings
 from client_sdk.presence import Presences
 from client_sdk.pull import Pull
 from client_sdk.pulse import Pulse
@@ -55,8 +55,8 @@ class Live:
         self.connected = False
 
     def watches_all(self) -> bool:
-        """Whether deltas of every followed scope flow."""
-        return self.connected and self._watching.issuperset(self._replica.followed())
+        """Whether deltas of every followed scope flow, but for those that may not be seen."""
+        return self.connected and self._watching.issuperset(self._replica.present())
 
     async def once(self) -> None:
         """Connect, watch what is followed, and read until the connection ends; always raises `TransportError`."""
@@ -90,7 +90,9 @@ class Live:
         # If the connection breaks here, the reader learns of it as well.
         with suppress(TransportError):
             while True:
-                await self._pulse.until(lambda: bool(self._missing() or self._superfluous()))
+                await self._pulse.until(lambda: bool(self._missing() or self._superfluous() or self._outdated(socket)))
+                if self._outdated(socket):
+                    await self._renew(socket)
                 if missing := self._missing():
                     cursors = {scope: self._replica.scopes[scope].cursor for scope in missing}
                     self._asked.update(cursors)
@@ -102,20 +104,43 @@ class Live:
                         self._asked.pop(scope, None)
                     await socket.send({"type": "unsubscribe", "scopes": superfluous})
 
+    def _outdated(self, socket: LiveSocket) -> bool:
+        return socket.renewals != self._transport.credentials.renewals
+
+    async def _renew(self, socket: LiveSocket) -> None:
+        renewals = self._transport.credentials.renewals
+        try:
+            await socket.renew(self._transport.credentials)
+        except TransportError as failure:
+            # The connection lasts for as long as the token that it was opened with.
+            log.info("the live connection has no other token: %s", failure.message)
+            socket.renewals = renewals
+
     def _missing(self) -> list[str]:
         """What one connection can still watch; the rest is pulled by the timer."""
         room = max(0, self._transport.limits.max_scopes - len(self._asked))
-        return [scope for scope in self._replica.followed() if scope not in self._asked][:room]
+        return [scope for scope in self._replica.present() if scope not in self._asked][:room]
 
     def _superfluous(self) -> list[str]:
-        followed = set(self._replica.followed())
-        return sorted(scope for scope in self._asked if scope not in followed)
+        present = set(self._replica.present())
+        return sorted(scope for scope in self._asked if scope not in present)
+
+    async def _lose(self, scopes: Collection[str]) -> None:
+        """These are watched no more: they may not be seen, or not any more."""
+        lost = [scope for scope in scopes if scope in self._asked]
+        self._watching.difference_update(lost)
+        self._presences.forget(lost)
+        await self._intake.lose(lost)
+        # Only now: what is asked for again before is what the server shows once more.
+        for scope in lost:
+            self._asked.pop(scope, None)
 
     async def _take(self, socket: LiveSocket, message: Mapping[str, JsonValue]) -> None:
         match message.get("type"):
             case "delta":
                 await self._feed.offer(decode_delta(message))
             case "subscribed":
+                await self._lose(decode_gone(message))
                 for scope, cursor in decode_standings(message).items():
                     if scope not in self._asked:
                         continue
@@ -126,6 +151,9 @@ class Live:
                     else:
                         # Up to date; a pull still says what became of changes whose answer was lost (law 4).
                         self._pull.check([scope])
+                self._on_progress()
+            case "gone":
+                await self._lose(decode_gone(message))
                 self._on_progress()
             case "presence" | "present":
                 self._presences.take(message)

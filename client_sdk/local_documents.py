@@ -62,7 +62,9 @@ class LocalDocuments:
         self.head = self._held.head
         self.confirmed = self._held.content
         self.resources_in = self._held.resources_in
+        self.documents_of = self._held.documents_of
         self.distrust = self._held.distrust
+        self.unseen_in = self._held.unseen_in
         self.updates_in = self._own.in_entry
         self.only_edits = self._own.only_edits
         self.spliced = self._shown.spliced
@@ -79,6 +81,12 @@ class LocalDocuments:
         for name in self._held.types:
             rows = await self._replica.store.resources(name, None)
             await self._judge([(row.type, row.id) for row in rows if '"document"' in row.body])
+
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
+        """The file has these no more."""
+        for key in keys:
+            self._held.forget(key)
+            self._shown.outdate(key)
 
     # Reading
 

@@ -21,7 +21,7 @@ from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 
 __all__ = ["LocalStore"]
 
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 _APPLICATION_ID: Final = 0x73796E63  # "sync"
 _KEPT_OUTCOMES: Final = 10_000
 _BUSY_S: Final = 0.5
@@ -85,6 +85,11 @@ CREATE TABLE last_living (
 """,
     3: "ALTER TABLE scopes ADD COLUMN types TEXT",
     4: DOCUMENT_TABLES,
+    5: """
+ALTER TABLE scopes ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE scopes ADD COLUMN granted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE replica ADD COLUMN user TEXT NOT NULL DEFAULT '';
+""",
 }
 """By the format that each leads on from."""
 
@@ -157,7 +162,7 @@ class LocalStore:
                 await self._run(_SCHEMA)
                 await self._upgrade(1)
                 await self._connection.execute(
-                    "INSERT INTO replica VALUES (1, ?, 1, NULL, NULL, 0)",
+                    "INSERT INTO replica (only_one, id, next_n, clock_offset_ms) VALUES (1, ?, 1, 0)",
                     (new_replica,),
                 )
         else:
@@ -190,7 +195,7 @@ class LocalStore:
 
     async def replica(self) -> ReplicaRow:
         """Who this replica is."""
-        rows = await self._rows("SELECT id, next_n, clock_last, clock_shown, clock_offset_ms FROM replica")
+        rows = await self._rows("SELECT id, next_n, clock_last, clock_shown, clock_offset_ms, user FROM replica")
         return ReplicaRow(*rows[0])
 
     async def open_changes(self) -> list[ChangeRow]:
@@ -217,11 +222,11 @@ class LocalStore:
     async def scopes(self) -> list[ScopeRow]:
         """Every scope that was ever followed."""
         rows = await self._rows(
-            "SELECT name, followed, cursor, version, generation, resetting, priority, types FROM scopes"
+            "SELECT name, followed, cursor, version, generation, resetting, priority, types, gone, granted FROM scopes"
         )
         return [
-            ScopeRow(name, bool(f), cursor, v, g, bool(r), p, None if types is None else frozenset(types.split()))
-            for name, f, cursor, v, g, r, p, types in rows
+            ScopeRow(name, bool(f), cursor, v, g, bool(r), p, _types(types), bool(gone), bool(granted))
+            for name, f, cursor, v, g, r, p, types, gone, granted in rows
         ]
 
     async def resource(self, type_name: str, resource_id: str) -> ResourceRow | None:
@@ -268,8 +273,8 @@ class LocalStore:
     async def save_replica(self, row: ReplicaRow) -> None:
         """Write who this replica is."""
         await self._connection.execute(
-            "UPDATE replica SET id = ?, next_n = ?, clock_last = ?, clock_shown = ?, clock_offset_ms = ?",
-            (row.id, row.next_n, row.clock_last, row.clock_shown, row.clock_offset_ms),
+            "UPDATE replica SET id = ?, next_n = ?, clock_last = ?, clock_shown = ?, clock_offset_ms = ?, user = ?",
+            (row.id, row.next_n, row.clock_last, row.clock_shown, row.clock_offset_ms, row.user),
         )
 
     async def add_changes(self, rows: Iterable[ChangeRow]) -> None:
@@ -302,6 +307,10 @@ class LocalStore:
         """The view no longer replays these changes."""
         await self._connection.executemany("UPDATE changes SET shown = 0 WHERE seq = ?", [(seq,) for seq in seqs])
 
+    async def show_again(self, seqs: Iterable[int]) -> None:
+        """The view replays these changes once more."""
+        await self._connection.executemany("UPDATE changes SET shown = 1 WHERE seq = ?", [(seq,) for seq in seqs])
+
     async def forget_old_outcomes(self) -> None:
         """Keep the newest settled changes only; what waits, what is shown and what was rejected stays."""
         await self._connection.execute(
@@ -317,8 +326,9 @@ class LocalStore:
     async def save_scope(self, row: ScopeRow) -> None:
         """Write how far this replica has a scope."""
         await self._connection.execute(
-            "INSERT OR REPLACE INTO scopes (name, followed, cursor, version, generation, resetting, priority, types) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO scopes "
+            "(name, followed, cursor, version, generation, resetting, priority, types, gone, granted) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.name,
                 row.followed,
@@ -328,18 +338,23 @@ class LocalStore:
                 row.resetting,
                 row.priority,
                 None if row.types is None else " ".join(sorted(row.types)),
+                row.gone,
+                row.granted,
             ),
         )
 
     async def save_resources(self, rows: Iterable[ResourceRow]) -> None:
         """Write confirmed states; never an older over a newer one of the same generation.
 
-        What a tombstone takes the place of is kept, so that it can be restored.
+        What a tombstone takes the place of is kept, so that it can be restored; but not what the server has taken out
+        for the sake of a person, now or earlier.
         """
         self.resource_writes += 1
         rows = list(rows)
         for row in rows:
-            if row.deleted:
+            if row.scrubbed:
+                await self._connection.execute("DELETE FROM last_living WHERE type = ? AND id = ?", (row.type, row.id))
+            elif row.deleted:
                 await self._keep_living(row.type, row.id)
         await self._connection.executemany(
             "INSERT INTO resources (type, id, scope, version, generation, body) VALUES (?, ?, ?, ?, ?, ?) "
@@ -358,21 +373,34 @@ class LocalStore:
             )
 
     async def purge(self, scope: str, below_generation: int) -> list[tuple[str, str]]:
-        """Drop the states of a scope that were not met in this generation; returns (type, id) of each."""
+        """Drop the states of a scope that were not met in this generation; returns (type, id) of each.
+
+        So goes what is kept of deleted ones: with another role they may have been shown with fewer fields.
+        """
         self.resource_writes += 1
         where = "WHERE scope = ? AND generation < ?"
         gone = await self._rows(f"SELECT type, id FROM resources {where}", (scope, below_generation))
         await self._connection.execute(f"DELETE FROM resources {where}", (scope, below_generation))
+        await self._connection.execute("DELETE FROM last_living WHERE scope = ?", (scope,))
         await self.documents.drop_of(gone)
         return [(type_name, resource_id) for type_name, resource_id in gone]
 
-    async def drop_scope(self, scope: str) -> None:
-        """Forget a scope and every confirmed state in it."""
+    async def empty_scope(self, scope: str) -> None:
+        """Forget every confirmed state in a scope, and what is kept of deleted ones."""
         self.resource_writes += 1
         await self.documents.drop_of(await self._rows("SELECT type, id FROM resources WHERE scope = ?", (scope,)))
+        await self.documents.drop_of(await self._rows("SELECT type, id FROM documents WHERE scope = ?", (scope,)))
         await self._connection.execute("DELETE FROM resources WHERE scope = ?", (scope,))
         await self._connection.execute("DELETE FROM last_living WHERE scope = ?", (scope,))
+
+    async def drop_scope(self, scope: str) -> None:
+        """Forget a scope and every confirmed state in it."""
+        await self.empty_scope(scope)
         await self._connection.execute("DELETE FROM scopes WHERE name = ?", (scope,))
+
+
+def _types(names: str | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names.split())
 
 
 def _translated(failure: sqlite3.Error, path: str) -> LocalFileError:

@@ -7,6 +7,7 @@ this SDK does not understand; either way the replica keeps what it has and tries
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
@@ -29,6 +30,7 @@ __all__ = [
     "Relayed",
     "decode_delta",
     "decode_documents_reply",
+    "decode_gone",
     "decode_limits",
     "decode_pull_reply",
     "decode_push_reply",
@@ -92,11 +94,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class PullReply:
-    """The answer to a pull."""
+    """The answer to a pull. `gone`: scopes that may not be seen, or not any more, or never were."""
 
     server_time_ms: int
     limits: Limits
     pages: dict[str, Page]
+    gone: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +147,10 @@ class Delta:
     documents: Sequence[Relayed] = ()
 
 
-def encode_push(replica: str, schema: int, bodies: list[str]) -> bytes:
-    """A push of changes that are encoded already: their bytes are their identity (law 3)."""
-    return f'{{"replica":"{replica}","schema":{schema},"changes":[{",".join(bodies)}]}}'.encode()
+def encode_push(replica: str, schema: int, bodies: list[str], user: str | None = None) -> bytes:
+    """A push of changes that are encoded already: their bytes are their identity (law 3). `user`: who made them."""
+    maker = "" if user is None else f'"user":{json.dumps(user)},'
+    return f'{{"replica":"{replica}",{maker}"schema":{schema},"changes":[{",".join(bodies)}]}}'.encode()
 
 
 def parse(text: str | bytes) -> Mapping[str, JsonValue]:
@@ -171,8 +175,10 @@ def decode_push_reply(raw: Mapping[str, JsonValue], replica: str) -> PushReply:
 def decode_pull_reply(raw: Mapping[str, JsonValue]) -> PullReply:
     """Raises `Unreachable` if it is no answer to a pull."""
     try:
-        pages = {scope: _page(scope, _object(page)) for scope, page in _object(raw["scopes"]).items()}
-        return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages)
+        answers = {scope: _object(answer) for scope, answer in _object(raw["scopes"]).items()}
+        gone = [scope for scope, answer in answers.items() if _is_gone(answer)]
+        pages = {scope: _page(scope, answer) for scope, answer in answers.items() if not _is_gone(answer)}
+        return PullReply(_integer(raw["server_time_ms"]), _limits(raw), pages, gone)
     except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
@@ -199,12 +205,24 @@ def decode_delta(raw: Mapping[str, JsonValue]) -> Delta:
 
 
 def decode_standings(raw: Mapping[str, JsonValue]) -> dict[str, str | None]:
-    """The scopes of a `subscribed` frame: the cursor to adopt, or None where a pull is due."""
+    """The scopes of a `subscribed` frame that are watched: the cursor to adopt, or None where a pull is due."""
     try:
         return {
             scope: None if _object(standing).get("pull") else _text(_object(standing)["cursor"])
             for scope, standing in _object(raw["scopes"]).items()
+            if not _is_gone(_object(standing))
         }
+    except _UNREADABLE as failure:
+        raise _not_understood(failure) from failure
+
+
+def decode_gone(raw: Mapping[str, JsonValue]) -> list[str]:
+    """The scopes of a `gone` or a `subscribed` frame that may not be seen, or not any more."""
+    try:
+        scopes = raw["scopes"]
+        if isinstance(scopes, list):
+            return [_text(scope) for scope in scopes]
+        return [scope for scope, standing in _object(scopes).items() if _is_gone(_object(standing))]
     except _UNREADABLE as failure:
         raise _not_understood(failure) from failure
 
@@ -225,6 +243,10 @@ def _answer(raw: Mapping[str, JsonValue]) -> Answer:
         raw.get("repeat") is True,
         None if expected is None else _integer(expected),
     )
+
+
+def _is_gone(raw: Mapping[str, JsonValue]) -> bool:
+    return raw.get("gone") is True
 
 
 def _page(scope: str, raw: Mapping[str, JsonValue]) -> Page:

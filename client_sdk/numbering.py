@@ -83,8 +83,12 @@ class Numbering:
         replica = self._replica
         observed = replica.observers.types
         before = await replica.look_at({entry.key for entry in entries if entry.key[0] in observed})
+        hidden = [entry for entry in entries if self._is_hidden(entry)]
+        for entry in hidden:
+            entry.shown = False
         async with replica.store.transaction():
             await replica.store.renumber(entry.row() for entry in entries)
+            await replica.store.hide(entry.seq for entry in hidden)
             await replica.store.save_replica(row)
         rejected_count = await replica.store.count_rejected()
         # From here on without a pause: whoever looks sees all of it, or nothing.
@@ -99,3 +103,8 @@ class Numbering:
         await replica.documents.look_again(entry.key for entry in entries)
         if before:
             replica.observers.tell(changed_pairs(before, await replica.look_at(before)))
+
+    def _is_hidden(self, entry: Entry) -> bool:
+        """Whether it is out of sight since its scope may not be seen any more, and not since it was settled."""
+        known = self._replica.outbox.get(entry.seq)
+        return known is not None and not known.shown and self._replica.is_absent(known.change.scope)

@@ -210,6 +210,10 @@ class Outbox:
         found = [entry for entry in self._open.values() if entry.shown and entry.change.scope == scope]
         return sorted(found, key=lambda entry: entry.seq)
 
+    def waiting_in(self, scope: str) -> list[Entry]:
+        """What has no outcome yet in a scope, in the order made, whether the view replays it or not."""
+        return [entry for entry in self._waiting if entry.change.scope == scope]
+
     def shown_and_answered(self, scope: str) -> list[Entry]:
         """What of that has its outcome."""
         found = [entry for entry in self._answered.get(scope, {}).values() if entry.shown]

@@ -93,18 +93,25 @@ class Pull:
         to_compare: list[Held] = []
         self._feed.hold(scopes)
         try:
-            cursors = {scope: self._replica.scopes[scope].cursor for scope in scopes}
+            rows = {scope: self._replica.scopes[scope] for scope in scopes}
+            cursors = {scope: row.cursor for scope, row in rows.items()}
             reply, round_trip_ms = await self._transport.pull(
                 pulled_as, cursors, limit_bytes if limit_bytes < _PAGE_BYTES else None, digest=digest
             )
             self._portion.came(_PAGE_BYTES)
             await self._intake.learn_time(reply.server_time_ms, round_trip_ms)
             pages = {scope: page for scope, page in reply.pages.items() if scope in cursors}
-            if all(page.more and page.cursor == cursors[scope] for scope, page in pages.items()):
+            gone = [scope for scope in reply.gone if scope in cursors]
+            if not gone and all(page.more and page.cursor == cursors[scope] for scope, page in pages.items()):
                 # Asking again at once would only spin.
                 raise Unreachable("the server's answer to a pull brought nothing and said that there is more")
+            await self._intake.lose(gone)
+            caught_up += gone
+            for scope in gone:
+                self._comparison.is_gone(scope)
             for scope, page in pages.items():
-                applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page)
+                generation = rows[scope].generation
+                applied = await self._intake.apply_page(scope, cursors[scope], pulled_as, page, generation)
                 if not applied:
                     continue
                 self._reports.pulled(scope, len(page.states), sum(len(body) for _, body in page.states), more=page.more)

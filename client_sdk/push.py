@@ -185,6 +185,9 @@ class Push:
             self._report(entries)
             if not self._deltas_flow():
                 self._want(message.scopes)
+            elif absent := [scope for scope in message.scopes if self._replica.is_absent(scope)]:
+                # Whoever may write there may see it; and otherwise there is nothing left that could begin it.
+                self._want(absent)
         elif len(units) > 1:
             await self._send_halves(units)
         else:

@@ -54,7 +54,11 @@ def new_replica_id() -> str:
 
 
 class Replica:
-    """Open with `Replica.open`. `on_change` is called after each write, to wake whoever waits for it."""
+    """Open with `Replica.open`. `on_change` is called after each write, to wake whoever waits for it.
+
+    `unfounded`: scopes that the server does not show, and that may begin with what was made here. `memberships`: what
+    the user is in each scope, as far as is known here.
+    """
 
     def __init__(
         self, store: LocalStore, app: App, row: ReplicaRow, now_ms: Callable[[], int], on_change: Callable[[], None]
@@ -67,6 +71,8 @@ class Replica:
         self.open_conflicts = OpenConflicts(self.look_at)
         self.documents = LocalDocuments(self)
         self.scopes: dict[str, ScopeRow] = {}
+        self.unfounded: set[str] = set()
+        self.memberships: Mapping[str, str] = {}
         self.rejected_count = 0
         self.clock = DeviceClock(
             row.id,
@@ -139,6 +145,15 @@ class Replica:
         """The scopes that are kept up to date here, sorted by priority, lower first, and by name."""
         rows = sorted((row.priority, name) for name, row in self.scopes.items() if row.followed)
         return [name for _, name in rows]
+
+    def is_absent(self, scope: str) -> bool:
+        """Whether the server said last that this scope may not be seen, or is not there."""
+        row = self.scopes.get(scope)
+        return scope in self.unfounded or (row is not None and row.gone)
+
+    def present(self) -> list[str]:
+        """The scopes that are followed and may be seen, as far as is known; in the order of `followed`."""
+        return [scope for scope in self.followed() if not self.is_absent(scope)]
 
     # Reading
 
@@ -300,11 +315,13 @@ class Replica:
         async def commit() -> None:
             rows.extend(self.to_follow(names))
             changed = {row.name: row for row in rows}
-            if priority is not None:
-                known = {name: changed.get(name) or self.scopes[name] for name in names}
-                changed |= {
-                    name: replace(row, priority=priority) for name, row in known.items() if row.priority != priority
-                }
+            for name in names:
+                known = changed.get(name) or self.scopes[name]
+                wanted = known.priority if priority is None else priority
+                # By hand, and so for longer than a membership lasts.
+                asked = replace(known, priority=wanted, granted=False)
+                if asked != known:
+                    changed[name] = asked
             if changed:
                 async with self.store.transaction():
                     for row in changed.values():
@@ -319,13 +336,19 @@ class Replica:
 
         async def commit() -> None:
             shown = self.outbox.shown_in(name)
-            waiting = sum(entry.waiting for entry in shown)
-            if waiting:
+            if waiting := len(self.outbox.waiting_in(name)):
                 raise Unfit(f"{waiting} changes in {name} have not been sent yet; wait for synced() first")
+            # What a membership names would be followed again, but for the note that nobody wants it.
+            unwanted = ScopeRow(name, followed=False, granted=True) if name in self.memberships else None
             async with self.store.transaction():
                 await self.store.drop_scope(name)
+                if unwanted is not None:
+                    await self.store.save_scope(unwanted)
                 await self.store.hide(entry.seq for entry in shown)
             self.scopes.pop(name, None)
+            self.unfounded.discard(name)
+            if unwanted is not None:
+                self.scopes[name] = unwanted
             for entry in shown:
                 self.outbox.remove(entry.seq)
             await self.open_conflicts.look_again_in(name)
@@ -335,7 +358,7 @@ class Replica:
 
     def to_follow(self, names: Iterable[str]) -> list[ScopeRow]:
         rows = [self.scopes.get(name, ScopeRow(name, followed=False)) for name in sorted(names)]
-        return [replace(row, followed=True) for row in rows if not row.followed]
+        return [replace(row, followed=True, granted=False) for row in rows if not row.followed]
 
     # Writing
 

@@ -65,7 +65,7 @@ class Settlement:
                     outcomes.append((entry, answer.outcome))
             await self._save_outcomes(_falling_together(outcomes))
             if anew:
-                log.warning("the server knows other changes by these numbers: this file is an older copy (id_reuse)")
+                log.warning("the server has these numbers of somebody else, or of a newer copy of this file (id_reuse)")
                 await self._numbering.make_anew(anew, keep_base=True)
             else:
                 await self._numbering.leave_taken(sent[0].change.replica, reply.settled)

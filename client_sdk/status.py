@@ -19,6 +19,7 @@ class Status:
     that lies too far ahead to be followed. `rejected`: changes kept with the reason (see `Client.rejected`).
     `open_conflicts`: that wait for an answer, and have none from here either (see `Client.conflicts`).
     `repaired`: how often a scope differed from the server's by its digest and was brought anew, since it was opened.
+    `gone`: scopes that are followed and may not be seen, or not any more: nothing of them is here.
     """
 
     state: SyncState
@@ -32,3 +33,4 @@ class Status:
     repaired: int = 0
     last_error_code: str | None = None
     open_conflicts: int = 0
+    gone: tuple[str, ...] = ()

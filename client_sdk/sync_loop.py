@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -80,6 +81,7 @@ class SyncLoop:
         self._backoffs = {name: Backoff(timing, dice) for name in ("push", "pull", "live", "documents")}
         self._nudges = 0
         self._was_connected = False
+        self._absent_asked_s = time.monotonic()
         self.state = SyncState.OFFLINE
 
     @property
@@ -124,11 +126,8 @@ class SyncLoop:
 
     def nudge(self) -> None:
         """Something may have got better (a network, a token): try at once, and soon again if that fails."""
-        for backoff in self._backoffs.values():
-            # What failed before says nothing of now.
-            backoff.reset()
-        self._nudges += 1
-        self._pulse.beat()
+        self._pull.check([scope for scope in self._replica.followed() if self._replica.is_absent(scope)])
+        self._wake()
 
     def want(self, scope: str) -> None:
         """This scope is to be pulled."""
@@ -160,6 +159,13 @@ class SyncLoop:
         if not self._comparison.answered(scope, ticket):
             raise Unfit(f"{scope} is not followed here any more")
         return self._comparison.answer(scope)
+
+    def _wake(self) -> None:
+        for backoff in self._backoffs.values():
+            # What failed before says nothing of now.
+            backoff.reset()
+        self._nudges += 1
+        self._pulse.beat()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         await self._pulse.until(lambda: self._replica.closed or condition())
@@ -206,7 +212,15 @@ class SyncLoop:
                 return self._pull.due() or self._live.watches_all() != flowed
 
             if not await self._pulse.until_or(anything, wait_s):
-                self._pull.check(self._replica.followed())
+                self._pull.check(self._polled())
+
+    def _polled(self) -> list[str]:
+        """What the timer asks for: a scope that may not be seen now and then only, whether or not deltas flow."""
+        now_s = time.monotonic()
+        if now_s - self._absent_asked_s < self._timing.poll_s:
+            return self._replica.present()
+        self._absent_asked_s = now_s
+        return self._replica.followed()
 
     async def _rest(self, name: str, backoff: Backoff, failure: Exception) -> None:
         """Wait; a nudge ends it early, and for push a new write, unless the server itself asked for the time."""
@@ -261,7 +275,7 @@ class SyncLoop:
         self._happen(SyncEvent.REACHED)
         if was is SyncState.OFFLINE and self.state is not was:
             # The network is back: whoever rests has no reason to.
-            self.nudge()
+            self._wake()
 
     def _judge(self) -> None:
         complete = self._live.watches_all() and not self._pull.behind()

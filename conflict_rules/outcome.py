@@ -40,7 +40,8 @@ class Outcome:
 
     `version`: the version of the scope that holds the result. `code`, `message`, `field`: why, as stable text, as
     a sentence, and where in the change. `lost`: the fields in which another change stands. `conflicts`: the ids of the
-    conflicts that it opened or widened.
+    conflicts that it opened or widened. `told`: the fields that it did not set, since its author may not: it only said
+    what they held.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Outcome:
     field: str | None = None
     lost: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @quick_to_make

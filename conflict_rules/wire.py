@@ -264,13 +264,15 @@ def encode_outcome(n: int | None, outcome: Outcome) -> dict[str, JsonValue]:
         encoded["lost"] = list(outcome.lost)
     if outcome.conflicts:
         encoded["conflicts"] = list(outcome.conflicts)
+    if outcome.told:
+        encoded["told"] = list(outcome.told)
     return encoded
 
 
 def outcome_text(n: int, outcome: Outcome) -> bytes:
     """The outcome of change `n` in one spelling, as it is kept."""
     says_why = not (outcome.code is outcome.message is outcome.field is None)
-    if outcome.kind is Kind.APPLIED and not (says_why or outcome.lost or outcome.conflicts):
+    if outcome.kind is Kind.APPLIED and not (says_why or outcome.lost or outcome.conflicts or outcome.told):
         # What most come to.
         return b'{"n":%d,"outcome":"applied","version":%d}' % (n, outcome.version)
     return canonical_json(encode_outcome(n, outcome))
@@ -280,9 +282,12 @@ def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
     """Read what `encode_outcome` wrote; raises ValueError, KeyError or TypeError if it was something else."""
     lost = raw.get("lost", [])
     conflicts = raw.get("conflicts", [])
+    told = raw.get("told", [])
     version = raw.get("version", 0)
-    if not isinstance(lost, list) or not isinstance(conflicts, list) or not isinstance(version, int):
-        raise TypeError("lost and conflicts are arrays and version an integer")
+    if not (isinstance(lost, list) and isinstance(conflicts, list) and isinstance(told, list)):
+        raise TypeError("lost, conflicts and told are arrays")
+    if not isinstance(version, int):
+        raise TypeError("the version of an outcome is an integer")
     return Outcome(
         Kind(str(raw["outcome"])),
         version,
@@ -291,6 +296,7 @@ def decode_outcome(raw: Mapping[str, JsonValue]) -> Outcome:
         _optional_text(raw.get("field")),
         tuple(str(name) for name in lost),
         tuple(str(conflict) for conflict in conflicts),
+        tuple(str(name) for name in told),
     )
 
 

@@ -110,7 +110,8 @@ def _parameter_table(command: Any) -> str:
 def _settings_table() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, ()) else f"`{field.default}`"
+        value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if value in (None, "") else f"`{value}`"
         rows.append(f"| `SYNCD_{name.upper()}` | {default} | {_cell(field.description)} |\n")
     return "| variable | default | means |\n| --- | --- | --- |\n" + "".join(rows)
 

@@ -19,8 +19,13 @@ from syncd import __version__
 from syncd.cli_conflicts import conflicts
 from syncd.cli_data import data
 from syncd.cli_look import look
+from syncd.cli_privacy import user
 from syncd.cli_quarantine import quarantine
+from syncd.cli_roles import roles
 from syncd.cli_shared import FAILED, DatabaseOption, JsonOption, errors_as_exit_codes, settings_from
+from syncd.cli_shares import shares
+from syncd.cli_tokens import tokens
+from syncd.cli_users import users
 
 if TYPE_CHECKING:
     from syncd.app import App
@@ -43,6 +48,11 @@ cli.add_typer(look)
 cli.add_typer(data)
 cli.add_typer(conflicts, name="conflicts", rich_help_panel="Data")
 cli.add_typer(quarantine, name="quarantine", rich_help_panel="Data")
+users.registered_commands += user.registered_commands
+cli.add_typer(users, name="user", rich_help_panel="People")
+cli.add_typer(roles, name="role", rich_help_panel="People")
+cli.add_typer(tokens, name="token", rich_help_panel="People")
+cli.add_typer(shares, name="share", rich_help_panel="People")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from syncd.commands.people import PeopleServer
     from syncd.settings import Settings
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "JsonOption",
     "TokenOption",
     "UrlOption",
+    "UserArgument",
     "database_of",
     "errors_as_exit_codes",
     "not_both",
+    "people_at",
     "settings_from",
     "url_of",
 ]
@@ -58,11 +61,15 @@ TokenOption = Annotated[
         "--token", envvar="SYNCD_TOKEN", help="The server's token; better in SYNCD_TOKEN.", show_default=False
     ),
 ]
+UserArgument = Annotated[
+    str, typer.Argument(metavar="USER", help="The account, by its id or its e-mail address.", show_default=False)
+]
 
 
 def settings_from(**given: object) -> Settings:
     """Settings from the command line, then the environment."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError as Unreadable
 
     from syncd.errors import SettingsError
     from syncd.settings import Settings
@@ -71,11 +78,18 @@ def settings_from(**given: object) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
+        # An alias is the whole name of the variable.
+        name = str(first["loc"][0]).lower().removeprefix("syncd_") if first["loc"] else "settings"
         raise SettingsError(
             f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}",
             hint=f"Set SYNCD_{name.upper()}, or the option --{name.replace('_', '-')}, to another value.",
             field=name,
+        ) from None
+    except Unreadable as unreadable:
+        # Its text names the field, and nothing that was in it.
+        raise SettingsError(
+            f"{str(unreadable)[:200]}: it is not JSON",
+            hint="docs/cli.md says which settings are lists and objects in JSON.",
         ) from None
 
 
@@ -89,6 +103,15 @@ def url_of(given: str | None) -> str:
     from syncd.commands.remote import base_url
 
     return base_url(given or "http://127.0.0.1:8000")
+
+
+def people_at(url: str | None, token: str | None) -> PeopleServer:
+    """The accounts of the server that is meant."""
+    from syncd.commands.people import PeopleServer
+    from syncd.logs import configure_logging
+
+    configure_logging("warning")
+    return PeopleServer(url_of(url), token)
 
 
 def not_both(database: Path | None) -> None:

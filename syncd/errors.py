@@ -3,8 +3,8 @@
 A change that loses or is refused is an outcome, not an exception; an exception ends a whole request.
 
     SyncdError
-      RequestError     the caller's doing: InvalidMessage, NotFound, UnsupportedMedia, TooLarge, TooSlow
-      AccessError      Unauthenticated, Forbidden
+      RequestError     the caller's doing: InvalidMessage, NotFound, UnsupportedMedia, TooLarge, TooSlow, RateLimited
+      AccessError      Unauthenticated, Forbidden; IssuerUnavailable: who asks cannot be known now
       StoreError       StoreUnavailable, StoreCorrupt, SchemaTooNew: the driver's exception stays as __cause__
       DocumentError    DocumentUnreadable, DocumentsUnavailable: of CRDT documents and the processes that read them
       AppError         the app module cannot be loaded or declares something impossible
@@ -26,7 +26,9 @@ __all__ = [
     "DocumentsUnavailable",
     "Forbidden",
     "InvalidMessage",
+    "IssuerUnavailable",
     "NotFound",
+    "RateLimited",
     "RequestError",
     "SchemaTooNew",
     "SettingsError",
@@ -109,6 +111,13 @@ class NotFound(RequestError):
     default_hint = "Look at the list above it."
 
 
+class RateLimited(RequestError):
+    """Too much at once, or too often; `retry_after_s` says when there is room again."""
+
+    code = "rate_limited"
+    default_hint = "Wait as long as Retry-After says, and then send the same request again."
+
+
 class AccessError(SyncdError):
     """Who asks may not."""
 
@@ -127,6 +136,13 @@ class Forbidden(AccessError):
 
     code = "forbidden"
     default_hint = "Ask whoever runs the server for access."
+
+
+class IssuerUnavailable(AccessError):
+    """Whoever issues these tokens cannot be asked now, so that nobody can say whether the token is good."""
+
+    code = "issuer_unavailable"
+    default_hint = "Nothing was applied; keep the token and send the same request again later."
 
 
 class StoreError(SyncdError):

@@ -79,3 +79,38 @@ def test_configuring_twice_does_not_double_the_lines() -> None:
     configure_logging(stream=stream)
     structlog.get_logger("syncd").warning("once")
     assert len(lines(stream)) == 1
+
+
+FORGED = [
+    "a\r\n2026-01-01 [info     ] all is well",
+    "a\x1b[2J\x1b[31mred",
+    "a\u2028b\u2029c\x85d",
+    "a\x9b31m\x07\x08\x7f",
+    "\u202egnp.exe",
+    "\ud800",
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("text", FORGED, ids=ascii)
+def test_what_a_stranger_sent_makes_no_line_and_no_colour_of_its_own(text: str, as_json: bool) -> None:
+    stream = io.StringIO()
+    configure_logging("debug", json=as_json, stream=stream)
+    structlog.get_logger("a").info("request", where=text, inside={"deep": [text]}, **{text: 1})
+    structlog.get_logger("a").info(text)
+    logging.getLogger("of.a.library").warning("%s", text)
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 3
+    assert [character for character in written if not character.isprintable() and character != "\n"] == []
+
+
+def test_a_traceback_on_the_console_keeps_its_lines() -> None:
+    stream = io.StringIO()
+    configure_logging("debug", json=False, stream=stream)
+    try:
+        int("the reason")
+    except ValueError:
+        structlog.get_logger("a").exception("failed")
+        logging.getLogger("of.a.library").exception("failed too")
+    assert stream.getvalue().count("\nValueError: invalid literal") == 2

@@ -13,7 +13,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse
 
 from conflict_rules import Kind, Op
 from syncd.api.errors import CloseCode, problem_of
-from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
+from syncd.api.live import MAX_FRAME_BYTES
+from syncd.api.live_session import MAX_BAD_FRAMES
 from syncd.engine.limits import Limits
 from syncd.errors import TooLarge
 from tests.client_sdk.cup import cup
@@ -45,7 +46,10 @@ def same_shape(shown: Any, real: Any) -> None:
 
 _PACKAGES = (
     "conflict_rules",
-    *(f"syncd/{room}" for room in ("api", "app", "commands", "documents", "engine", "store")),
+    *(
+        f"syncd/{room}"
+        for room in ("api", "app", "auth", "commands", "documents", "engine", "jobs", "limiting", "store")
+    ),
 )
 
 

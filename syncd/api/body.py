@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from syncd.api.compression import unpack
-from syncd.api.formats import FORMATS, Format, answer_format
+from syncd.api.formats import FORMATS, Format, answer_format, decode
 from syncd.errors import TooLarge, TooSlow, UnsupportedMedia
 
 __all__ = ["BodyReader"]
@@ -38,7 +38,8 @@ class BodyReader:
             except TimeoutError:
                 raise TooSlow(f"the body did not arrive within {self._timeout_s:g} seconds") from None
         unpacked = await unpack(body, request.headers.get("Content-Encoding"), self._max_bytes)
-        return asked_in.decode(unpacked), answer_format(request.headers.getall("Accept", ()), asked_in)
+        answer_in = answer_format(request.headers.getall("Accept", ()), asked_in)
+        return await decode(asked_in, unpacked), answer_in
 
     async def _arriving(self, request: web.Request) -> bytes:
         body = bytearray()

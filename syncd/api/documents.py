@@ -9,10 +9,13 @@ from aiohttp import web
 
 from conflict_rules import JsonValue
 from syncd.api.body import BodyReader
+from syncd.api.envelope import read_message, read_query
 from syncd.api.history import answer
-from syncd.api.messages import DocumentItem, DocumentQuery, DocumentsRequest, read_message, read_query
+from syncd.api.messages import DocumentItem, DocumentQuery, DocumentsRequest
+from syncd.api.request_keys import principal_of
 from syncd.engine.document_reader import AskedDocument, DocumentReader
 from syncd.engine.limits import Limits
+from syncd.engine.sight import Sight, SightOf
 from syncd.errors import InvalidMessage, SyncdError
 from syncd.store.protocol import DocumentKey
 
@@ -22,8 +25,9 @@ __all__ = ["DocumentRoutes"]
 class DocumentRoutes:
     """The route of documents. An answer may leave some of them out for its size: they are asked for again."""
 
-    def __init__(self, *, reader: DocumentReader, bodies: BodyReader, limits: Limits) -> None:
+    def __init__(self, *, reader: DocumentReader, bodies: BodyReader, limits: Limits, sight: SightOf) -> None:
         self._reader = reader
+        self._sight = sight
         self._bodies = bodies
         self._room = limits.max_page_bytes
 
@@ -32,12 +36,13 @@ class DocumentRoutes:
         value, answer_in = await self._bodies.read(request)
         message = read_message(DocumentsRequest, value)
         asked = [_asked(item, place) for place, item in enumerate(message.documents)]
+        sight = self._sight(principal_of(request))
         answers: list[JsonValue] = []
         room = self._room
         for each in asked:
             if answers and room <= 0:
                 break
-            answer, size = await self._answer(each)
+            answer, size = await self._answer(each, sight)
             answers.append(answer)
             room -= size
         body = answer_in.encode({"documents": answers, "more": len(answers) < len(asked)})
@@ -49,14 +54,14 @@ class DocumentRoutes:
         """`GET /sync/v1/document`: the content of one as JSON, as it is or as it was."""
         query = read_query(DocumentQuery, request.query.items())
         key = DocumentKey(query.type, query.id, query.field)
-        marker, value = await self._reader.view(key, query.version)
+        marker, value = await self._reader.view(key, query.version, self._sight(principal_of(request)))
         return answer(request, {**key._asdict(), "since": marker.since, "seq": marker.seq, "value": value})
 
-    async def _answer(self, asked: AskedDocument) -> tuple[JsonValue, int]:
+    async def _answer(self, asked: AskedDocument, sight: Sight) -> tuple[JsonValue, int]:
         """The answer, and its size. One document never costs the others theirs."""
         named: dict[str, JsonValue] = dict(asked.key._asdict())
         try:
-            part = await self._reader.read(asked)
+            part = await self._reader.read(asked, sight)
         except SyncdError as error:
             return {**named, "code": error.problem_code, "message": error.message}, 0
         updates: list[JsonValue] = [base64.b64encode(update).decode() for update in part.updates]

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from syncd import errors
 from syncd.errors import SyncdError
+from syncd.request_context import current_request_id
 
 __all__ = ["CloseCode", "problem_of", "problem_of_http", "problem_of_unexpected", "report_unexpected"]
 
@@ -33,6 +34,8 @@ class CloseCode(IntEnum):
     INTERNAL_ERROR = 1011
     UNAUTHENTICATED = 4401
     HELLO_TIMEOUT = 4408
+    TOO_MANY = 4429
+    """Frames faster than the limit, or more sockets than may be open."""
 
 
 _STATUS: Final[Mapping[type[SyncdError], int]] = {
@@ -41,9 +44,11 @@ _STATUS: Final[Mapping[type[SyncdError], int]] = {
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.NotFound: 404,
+    errors.RateLimited: 429,
     errors.RequestError: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.IssuerUnavailable: 503,
     errors.AccessError: 403,
     errors.StoreUnavailable: 503,
     errors.StoreError: 500,
@@ -67,6 +72,7 @@ _TITLES: Final = {
     417: "This expectation cannot be met",
     421: "The request is addressed to another host",
     426: "This is a WebSocket",
+    429: "Too many requests",
     500: "The server has failed",
     503: "Not now",
 }
@@ -88,7 +94,7 @@ def problem_of(error: SyncdError) -> web.Response:
         _STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS
     )
     headers = {}
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = str(error.retry_after_s or _RETRY_AFTER_S)
     elif status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -146,6 +152,9 @@ def _problem(
         "code": code,
         "hint": hint,
     } | {name: value for name, value in more.items() if value is not None}
+    request_id = current_request_id()
+    if request_id is not None:
+        document["request_id"] = request_id
     return web.Response(
         status=status,
         # ASCII: a detail may quote what was sent, and not every text has a UTF-8 form.

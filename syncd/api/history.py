@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from syncd.api.envelope import read_query
 from syncd.api.formats import JSON, answer_format
-from syncd.api.messages import ExplainQuery, HistoryQuery, UndoQuery, read_query
+from syncd.api.messages import ExplainQuery, HistoryQuery, UndoQuery
+from syncd.api.request_keys import principal_of
 from syncd.engine.history import History
+from syncd.engine.sight import SightOf
 from syncd.errors import InvalidMessage
 
 __all__ = ["HistoryRoutes"]
 
 
 class HistoryRoutes:
-    """Three requests that change nothing."""
+    """Three requests that change nothing. `sight`: what whoever asks may see."""
 
-    def __init__(self, *, history: History) -> None:
+    def __init__(self, *, history: History, sight: SightOf) -> None:
         self._history = history
+        self._sight = sight
 
     async def history(self, request: web.Request) -> web.Response:
         """`GET /sync/v1/history`: every change of a resource, oldest first, in pages."""
         query = read_query(HistoryQuery, request.query.items())
         return answer(
             request,
-            await self._history.page(query.type, query.id, field=query.field, after=query.after, limit=query.limit),
+            await self._history.page(
+                query.type,
+                query.id,
+                field=query.field,
+                after=query.after,
+                limit=query.limit,
+                sight=self._sight(principal_of(request)),
+            ),
         )
 
     async def explain(self, request: web.Request) -> web.Response:
         """`GET /sync/v1/explain`: why each value stands, and what became of the others."""
         query = read_query(ExplainQuery, request.query.items())
-        return answer(request, await self._history.explain(query.type, query.id, field=query.field))
+        sight = self._sight(principal_of(request))
+        return answer(request, await self._history.explain(query.type, query.id, field=query.field, sight=sight))
 
     async def undo(self, request: web.Request) -> web.Response:
         """`GET /sync/v1/undo`: the change to push for an earlier value."""
@@ -47,6 +59,7 @@ class HistoryRoutes:
                 version=query.version,
                 change=(replica, int(n)) if query.change is not None else None,
                 field=query.field,
+                sight=self._sight(principal_of(request)),
             ),
         )
 

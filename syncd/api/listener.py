@@ -1,7 +1,7 @@
 """The TCP side: the port, how long a connection may keep silent, and an answer to bytes that are not HTTP.
 
 The idle time is counted from the start of a connection and from each answer, and only a complete head of a request ends
-it: it bounds silent connections, slow heads and idle keep-alive alike.
+it: it bounds silent connections, slow heads and idle keep-alive alike. As long may a caller take nothing of an answer.
 """
 
 from __future__ import annotations
@@ -11,41 +11,15 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from aiohttp import web
 
-from syncd.api.errors import problem_of_malformed
+from syncd.api.http_connection import HttpConnection
 from syncd.errors import SettingsError
 
 __all__ = ["listening"]
 
-log = structlog.get_logger(__name__)
 _LINGER_S = 2.0
 _BACKLOG = 1024
-
-
-class _HttpConnection(web.RequestHandler):
-    """aiohttp's connection, without a logged traceback for what is no fault of the server.
-
-    Bytes that are not HTTP get a problem document, and a caller that goes in the middle of a request gets nothing.
-    """
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionError):
-            raise exc
-        if status != 400:
-            return super().handle_error(request, status, exc, message)
-        reason = (message or "").strip().partition("\n")[0] or "it cannot be parsed"
-        log.debug("malformed_http", reason=reason)
-        return problem_of_malformed(reason)
 
 
 @asynccontextmanager
@@ -65,10 +39,11 @@ async def listening(
         assert manager is not None
 
         def connect() -> asyncio.Protocol:
-            return _HttpConnection(
+            return HttpConnection(
                 manager,
+                patience_s=idle_timeout_s,
                 loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # documented as how to switch it off
+                access_log=None,  # documented as how to switch it off
                 auto_decompress=False,
                 keepalive_timeout=idle_timeout_s,
                 lingering_time=_LINGER_S,

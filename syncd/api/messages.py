@@ -1,4 +1,4 @@
-"""The envelopes of the protocol: what a request may say, checked strictly, with a sentence for what is wrong.
+"""What a request about data may say.
 
 Single changes stay as they were sent: the engine answers each by itself, so that one bad change cannot take its
 neighbours down (invariant 6). docs/protocol.md shows every message.
@@ -6,13 +6,12 @@ neighbours down (invariant 6). docs/protocol.md shows every message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from conflict_rules.values import MAX_INTEGER, RepeatedKeys
-from syncd.errors import InvalidMessage
+from conflict_rules.values import MAX_INTEGER
+from syncd.api.envelope import Envelope, UrlQuery
 
 __all__ = [
     "ConflictQuery",
@@ -21,44 +20,43 @@ __all__ = [
     "DocumentQuery",
     "DocumentsRequest",
     "ExplainQuery",
-    "Frame",
-    "Hello",
     "HistoryQuery",
-    "Ping",
-    "Pong",
-    "PresenceState",
+    "LinkQuery",
+    "LinkRequest",
+    "LinksQuery",
+    "MemberQuery",
+    "MemberRequest",
+    "MembersQuery",
     "PullRequest",
     "PushRequest",
     "QuarantineQuery",
     "ReplayRequest",
     "SettleRequest",
     "SettlementItem",
-    "Subscribe",
     "UndoQuery",
-    "Unsubscribe",
-    "read_frame",
-    "read_message",
-    "read_query",
 ]
 
 Cursor = Annotated[str, Field(max_length=256)]
 Scopes = dict[str, Cursor | None]
 Types = list[str] | None
+Name = Annotated[str, Field(max_length=256)]
+FieldName = Annotated[str, Field(min_length=1, max_length=128)]
+Place = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+PageSize = Annotated[int, Field(ge=1, le=500)]
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class PushRequest(_Message):
-    """The changes of one replica, oldest first. `schema`: the app version they were made under."""
+class PushRequest(Envelope):
+    """The changes of one replica, oldest first. `schema`: the app version they were made under. `user`: the account
+    that made them, so that nobody else's token sends them.
+    """
 
     replica: str
+    user: str | None = None
     schema_: Annotated[int, Field(ge=0, le=MAX_INTEGER, alias="schema")] = 1
     changes: list[Any]
 
 
-class PullRequest(_Message):
+class PullRequest(Envelope):
     """Scopes by name, each with the cursor it is known up to, or null. `replica`: whose numbers to report.
 
     `types`: of the resources to tell of, in all of these scopes; None for all. `digest`: whether to tell the digest of
@@ -72,19 +70,7 @@ class PullRequest(_Message):
     digest: bool = False
 
 
-class _Query(BaseModel):
-    """The part of a URL behind its question mark, where numbers are text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-Name = Annotated[str, Field(max_length=256)]
-FieldName = Annotated[str, Field(min_length=1, max_length=128)]
-Place = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-PageSize = Annotated[int, Field(ge=1, le=500)]
-
-
-class DocumentItem(_Message):
+class DocumentItem(Envelope):
     """What a replica holds of one document: `seq` updates of its life `since`; `state`: its state vector, in base64."""
 
     type: Name
@@ -95,13 +81,13 @@ class DocumentItem(_Message):
     state: Annotated[str, Field(max_length=1_048_576)] | None = None
 
 
-class DocumentsRequest(_Message):
+class DocumentsRequest(Envelope):
     """The documents whose news a replica asks for."""
 
     documents: Annotated[list[DocumentItem], Field(max_length=200)]
 
 
-class HistoryQuery(_Query):
+class HistoryQuery(UrlQuery):
     """What happened to a resource, or to one field of it, above `after`."""
 
     type: Name
@@ -111,7 +97,7 @@ class HistoryQuery(_Query):
     limit: PageSize = 100
 
 
-class DocumentQuery(_Query):
+class DocumentQuery(UrlQuery):
     """The content of a document, as it is, or as it was at a version of its scope."""
 
     type: Name
@@ -120,7 +106,7 @@ class DocumentQuery(_Query):
     version: Place | None = None
 
 
-class ExplainQuery(_Query):
+class ExplainQuery(UrlQuery):
     """Why a resource, or one field of it, says what it says."""
 
     type: Name
@@ -128,7 +114,7 @@ class ExplainQuery(_Query):
     field: FieldName | None = None
 
 
-class UndoQuery(_Query):
+class UndoQuery(UrlQuery):
     """The change that brings back what a resource, or one field of it, said at a version, or before a change.
 
     `change`: such as `phone.3`, the replica and its number.
@@ -141,7 +127,7 @@ class UndoQuery(_Query):
     change: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[1-9][0-9]{0,15}$")] | None = None
 
 
-class QuarantineQuery(_Query):
+class QuarantineQuery(UrlQuery):
     """What waits in the quarantine: of one replica, in one scope, of one type."""
 
     replica: Name | None = None
@@ -151,14 +137,14 @@ class QuarantineQuery(_Query):
     limit: PageSize = 100
 
 
-class QuarantineItem(_Message):
+class QuarantineItem(Envelope):
     """One change in the quarantine."""
 
     replica: Name
     n: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
-class _QuarantineRequest(_Message):
+class _QuarantineRequest(Envelope):
     items: Annotated[list[QuarantineItem], Field(max_length=500)]
 
 
@@ -170,7 +156,7 @@ class DismissRequest(_QuarantineRequest):
     """Take these changes out of the quarantine."""
 
 
-class ConflictQuery(_Query):
+class ConflictQuery(UrlQuery):
     """Which conflicts: in one scope, about one type or resource; `after`: the id of the last one had."""
 
     scope: Name | None = None
@@ -181,7 +167,7 @@ class ConflictQuery(_Query):
     limit: PageSize = 100
 
 
-class SettlementItem(_Message):
+class SettlementItem(Envelope):
     """One answer: `choice`, the key of a candidate, or `value`. `version`: of the conflict as it was shown."""
 
     conflict: Name
@@ -196,126 +182,50 @@ class SettlementItem(_Message):
         return self
 
 
-class SettleRequest(_Message):
+class SettleRequest(Envelope):
     """Answer these conflicts."""
 
     settlements: Annotated[list[SettlementItem], Field(min_length=1, max_length=500)]
 
 
-class Hello(_Message):
-    """The first frame of a socket; a later one brings a fresh token. `format`: of what the server sends."""
+class MembersQuery(UrlQuery):
+    """Who is in a scope, above `after`, the id of an account."""
 
-    type: Literal["hello"]
-    token: str | None = None
-    replica: str | None = None
-    format: Literal["json", "msgpack"] | None = None
-
-
-class Subscribe(_Message):
-    """Watch these scopes, each from the cursor it is known up to, or null. `types`: as of a pull. `documents`: whether
-    deltas are to bring updates of documents.
-    """
-
-    type: Literal["subscribe"]
-    scopes: Scopes
-    types: Types = None
-    documents: bool = False
+    scope: Name
+    after: Name = ""
+    limit: PageSize = 100
 
 
-class Unsubscribe(_Message):
-    """Watch these scopes no more."""
+class MemberQuery(UrlQuery):
+    """Somebody in a scope."""
 
-    type: Literal["unsubscribe"]
-    scopes: list[str]
-
-
-class Ping(_Message):
-    """Are you there?"""
-
-    type: Literal["ping"]
+    scope: Name
+    user: Name
 
 
-class Pong(_Message):
-    """Yes."""
+class MemberRequest(Envelope):
+    """What somebody is in a scope from now on."""
 
-    type: Literal["pong"]
-
-
-class PresenceState(_Message):
-    """What this replica says of itself to those who watch a scope; null: it is here no more."""
-
-    type: Literal["presence"]
-    scope: str
-    state: Any
+    scope: Name
+    user: Name
+    role: Annotated[str, Field(max_length=64)]
 
 
-Frame = Hello | Subscribe | Unsubscribe | PresenceState | Ping | Pong
-_FRAMES: dict[str, type[Frame]] = {
-    "hello": Hello,
-    "subscribe": Subscribe,
-    "unsubscribe": Unsubscribe,
-    "presence": PresenceState,
-    "ping": Ping,
-    "pong": Pong,
-}
+class LinksQuery(UrlQuery):
+    """The share links of a scope."""
 
-Message = TypeVar("Message", bound=_Message)
+    scope: Name
 
 
-def read_message(kind: type[Message], value: object) -> Message:
-    """`value` as a message; raises `InvalidMessage` that names the place."""
-    if not isinstance(value, dict):
-        raise InvalidMessage("a message is an object")
-    for key in _repeated_keys(value):
-        raise InvalidMessage(f"the key {key[:80]!r} is given twice; give it once", code="repeated_key", field=key[:80])
-    try:
-        return kind.model_validate(value)
-    except ValidationError as invalid:
-        raise _invalid(kind, invalid) from None
+class LinkQuery(UrlQuery):
+    """One share link."""
+
+    id: Name
 
 
-Query = TypeVar("Query", bound=_Query)
+class LinkRequest(Envelope):
+    """A new share link. `lifetime_s`: null for one that only ends by command."""
 
-
-def read_query(kind: type[Query], pairs: Iterable[tuple[str, str]]) -> Query:
-    """The names and values of a URL as a query; raises `InvalidMessage` that names the place."""
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given:
-            raise InvalidMessage(f"{name[:80]!r} is given twice; give it once", code="repeated_key", field=name[:80])
-        given[name] = value
-    try:
-        return kind.model_validate(given)
-    except ValidationError as invalid:
-        raise _invalid(kind, invalid) from None
-
-
-def read_frame(value: object) -> Frame:
-    """`value` as one of the frames that a client may send; raises `InvalidMessage` that names the place."""
-    name = value.get("type") if isinstance(value, dict) else None
-    kind = _FRAMES.get(name) if isinstance(name, str) else None
-    if isinstance(value, dict) and kind is None and not isinstance(value, RepeatedKeys):
-        raise InvalidMessage(f"type: one of {', '.join(_FRAMES)}", field="type")
-    return read_message(kind or Ping, value)
-
-
-def _repeated_keys(envelope: dict[Any, Any]) -> Iterator[str]:
-    """Keys given twice in the envelope itself; those inside of a change are the engine's business."""
-    for part in (envelope, envelope.get("scopes")):
-        if isinstance(part, RepeatedKeys):
-            yield part.key
-
-
-def _invalid(kind: type[BaseModel], invalid: ValidationError) -> InvalidMessage:
-    first = invalid.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])[:200]
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(field.alias or name for name, field in kind.model_fields.items())
-        return InvalidMessage(f"{place}: there is no such key here; the keys are {known}", field=place)
-    if first["type"] == "missing":
-        return InvalidMessage(f"{place}: this key is missing", field=place)
-    return InvalidMessage(f"{place}: {_lower(first['msg'])}", field=place)
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    scope: Name
+    label: Annotated[str, Field(max_length=100)] = ""
+    lifetime_s: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None

@@ -9,6 +9,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from syncd.api.access import Access
 from syncd.api.errors import problem_of, problem_of_http, problem_of_unexpected, report_unexpected
+from syncd.api.request_keys import PRINCIPAL, route_of
+from syncd.engine.principal import ANYONE
 from syncd.errors import InvalidMessage, SyncdError
 
 __all__ = ["access_middleware", "problem_middleware"]
@@ -29,17 +31,22 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         # The caller has gone; there is nobody to answer.
         raise
     except Exception:
-        return problem_of_unexpected(report_unexpected(f"{request.method} {request.path}"))
+        return problem_of_unexpected(report_unexpected(f"{request.method} {route_of(request)}"))
 
 
 def access_middleware(access: Access, open_paths: Collection[str]) -> Middleware:
-    """Hold every request to `access`; only those to `open_paths` need no token."""
+    """Hold every request to `access`, and note who asks; only those to `open_paths` need no token."""
 
     @web.middleware
     async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
         access.check_host(request.headers.get("Host"))
-        if request.path not in open_paths:
-            access.check_header(request.headers.get("Authorization"))
+        authorization = request.headers.get("Authorization")
+        resource = request.match_info.route.resource
+        if (request.path if resource is None else resource.canonical) not in open_paths:
+            request[PRINCIPAL] = await access.by_header(authorization)
+        else:
+            # Some of these take the token in another way, and then say who it was.
+            request[PRINCIPAL] = await access.known(authorization) or ANYONE
         return await handler(request)
 
     return check_access

@@ -95,6 +95,12 @@ class Outlet:
         self._write(framed(body, self.kind))
         await self._wait()
 
+    async def pong(self, data: bytes) -> None:
+        """Answer a ping (RFC 6455, section 5.5.3). Waits as `send` does: who pings and never reads is not served."""
+        await self._wait()
+        self._write(framed(data, WSMsgType.PONG))
+        await self._wait()
+
     async def close(self) -> None:
         """Nothing goes out any more."""
         if self._connection is not None:

@@ -7,8 +7,10 @@ from dataclasses import asdict
 from aiohttp import web
 
 from syncd.api.body import BodyReader
+from syncd.api.envelope import read_message, read_query
 from syncd.api.history import answer
-from syncd.api.messages import DismissRequest, QuarantineQuery, ReplayRequest, read_message, read_query
+from syncd.api.messages import DismissRequest, QuarantineQuery, ReplayRequest
+from syncd.api.request_keys import principal_of
 from syncd.engine.quarantine import Quarantine
 
 __all__ = ["QuarantineRoutes"]
@@ -25,7 +27,12 @@ class QuarantineRoutes:
         """`GET /sync/v1/quarantine`: what waits, oldest first, in pages, and how much there is of each replica."""
         query = read_query(QuarantineQuery, request.query.items())
         waiting = await self._quarantine.waiting(
-            replica=query.replica, scope=query.scope, type=query.type, after=query.after, limit=query.limit
+            replica=query.replica,
+            scope=query.scope,
+            type=query.type,
+            after=query.after,
+            limit=query.limit,
+            principal=principal_of(request),
         )
         return answer(
             request,
@@ -40,12 +47,14 @@ class QuarantineRoutes:
         """`POST /sync/v1/quarantine/replay`: an outcome for each."""
         value, _ = await self._bodies.read(request)
         message = read_message(ReplayRequest, value)
-        results = await self._quarantine.replay([(item.replica, item.n) for item in message.items])
+        items = [(item.replica, item.n) for item in message.items]
+        results = await self._quarantine.replay(items, principal_of(request))
         return answer(request, {"results": results})
 
     async def dismiss(self, request: web.Request) -> web.Response:
         """`POST /sync/v1/quarantine/dismiss`: they stay in the history."""
         value, _ = await self._bodies.read(request)
         message = read_message(DismissRequest, value)
-        results = await self._quarantine.dismiss([(item.replica, item.n) for item in message.items])
+        items = [(item.replica, item.n) for item in message.items]
+        results = await self._quarantine.dismiss(items, principal_of(request))
         return answer(request, {"results": results})

@@ -8,6 +8,7 @@ waits for a slow reader as long as it likes, splits what is one line, and pings 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,12 +20,18 @@ from conflict_rules.wire import PROTOCOL_VERSION
 from syncd.api.access import Access
 from syncd.api.codec import encode_json
 from syncd.api.errors import report_unexpected
+from syncd.api.http_connection import HttpConnection
+from syncd.api.origins import origin_in
 from syncd.api.positions import decode_positions, encode_positions
+from syncd.api.rate_limits import RateLimits
+from syncd.api.request_keys import PRINCIPAL
 from syncd.api.sockets import Sockets
 from syncd.engine.limits import Limits
+from syncd.engine.principal import Principal
 from syncd.engine.reader_class import ReaderClass, check_types
+from syncd.engine.visit import Visit, Visits
 from syncd.engine.watch import Connection, Standing, Watcher
-from syncd.errors import InvalidMessage
+from syncd.errors import Forbidden, InvalidMessage
 
 __all__ = ["StreamRoute"]
 
@@ -52,8 +59,10 @@ class StreamRoute:
     """
 
     watcher: Watcher
+    visits: Visits
     access: Access
     limits: Limits
+    rates: RateLimits
     sockets: Sockets
     schema: int
     now_ms: Callable[[], int]
@@ -62,32 +71,44 @@ class StreamRoute:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve one stream until the reader or the server goes."""
-        origin = request.headers.get("Origin")
+        origin = origin_in(request.headers)
         self.access.check_origin(origin, request.headers.get("Host"))
-        self._check_token(request)
+        principal = await self._principal(request)
         cursors = _cursors_asked_for(request)
         reader = ReaderClass(check_types(request.query.getall("type", None)), self.schema)
         documents = _documents_asked_for(request)
         connection = self.watcher.connect()
+        # Nothing waits between the look at the credentials and here, so that whoever ends them finds the visit.
+        # A reader whose time is over comes back, and is told why by the answer that he gets then.
+        visit = Visit(
+            self.watcher, connection, self.now_ms, lambda gone: None, lambda why: connection.close(), self.visits
+        )
         try:
-            standings = await self.watcher.subscribe(connection, cursors, reader, documents=documents)
+            await visit.admit(principal)
+            await self.rates.take_as(request, principal)
+            request[PRINCIPAL] = principal
+            standings = await visit.subscribe(cursors, reader, documents=documents)
             response = web.StreamResponse(headers=_HEADERS)
             if origin is not None:
                 response.headers["Access-Control-Allow-Origin"] = origin
             stream = _Stream(self, response, request, connection, standings)
-            with self.sockets.holding(stream.close):
+            with self.rates.open_socket(request), self.sockets.holding(stream.close):
                 await stream.run()
         finally:
+            visit.close()
             self.watcher.disconnect(connection)
         return stream.response
 
-    def _check_token(self, request: web.Request) -> None:
+    async def _principal(self, request: web.Request) -> Principal:
         # EventSource sets no headers. Only this URL takes a token, and nothing logs URLs with their query.
         header = request.headers.get("Authorization")
         if header is None and "token" in request.query:
-            self.access.check_token(request.query["token"])
+            principal = await self.access.by_token(request.query["token"])
         else:
-            self.access.check_header(header)
+            principal = await self.access.by_header(header)
+        if principal.suspended:
+            raise Forbidden("this account is suspended", code="account_suspended")
+        return principal
 
 
 @dataclass(slots=True)
@@ -108,6 +129,9 @@ class _Stream:
     async def run(self) -> None:
         try:
             await self.response.prepare(self.request)
+            protocol = self.request.protocol
+            if isinstance(protocol, HttpConnection):
+                protocol.on_lost = self.connection.close
             await self._begin()
             await self._tell()
             await self.response.write_eof()
@@ -136,13 +160,12 @@ class _Stream:
             "server_time_ms": self.route.now_ms(),
             "limits": self.route.limits.as_dict(),
             "protocol": PROTOCOL_VERSION,
-            "scopes": {
-                scope: {"pull": True} if cursor is None else {"cursor": cursor}
-                for scope, cursor in self.cursors.items()
-            },
+            "scopes": {scope: standing.as_dict() for scope, standing in self.standings.items()},
         }
         await self._write(b"retry: %d\n" % _RETRY_MS + self._event(b"welcome", encode_json(welcome)))
-        behind = sorted(scope for scope, cursor in self.cursors.items() if cursor is None)
+        behind = sorted(
+            scope for scope, standing in self.standings.items() if standing.cursor is None and not standing.gone
+        )
         if behind:
             await self._write(self._event(b"pull", encode_json({"type": "pull", "scopes": behind})))
 
@@ -156,11 +179,12 @@ class _Stream:
                 continue
             if frame is None:
                 return
-            if frame.scope is None:
-                await self._write(self._event(b"pull", frame.body))
-            else:
+            if frame.kind == "gone":
+                for scope in json.loads(frame.body)["scopes"]:
+                    self.cursors[scope] = None
+            elif frame.scope is not None:
                 self.cursors[frame.scope] = frame.upto
-                await self._write(self._event(b"delta", frame.body))
+            await self._write(self._event(frame.kind.encode(), frame.body))
 
     def _event(self, name: bytes, data: bytes) -> bytes:
         """An event; `data`, JSON of ours, is one line."""

@@ -11,12 +11,16 @@ from aiohttp import web
 from syncd.api.body import BodyReader
 from syncd.api.codec import encode_json
 from syncd.api.compression import LARGE_BYTES
+from syncd.api.envelope import read_message
 from syncd.api.formats import JSON, Format
-from syncd.api.messages import PullRequest, PushRequest, read_message
+from syncd.api.messages import PullRequest, PushRequest
+from syncd.api.request_keys import principal_of
 from syncd.engine.limits import Limits
+from syncd.engine.principal import Caller, Principal
 from syncd.engine.pull import Puller, ScopePage
-from syncd.engine.push import Pusher
+from syncd.engine.push import Pusher, check_own_name
 from syncd.engine.reader_class import ReaderClass, check_types
+from syncd.errors import Forbidden
 
 __all__ = ["SyncRoutes"]
 
@@ -46,7 +50,10 @@ class SyncRoutes:
         """`POST /sync/v1/push`: an outcome for each change, durable when this answers."""
         value, answer_in = await self._bodies.read(request)
         message = read_message(PushRequest, value)
-        reply = await self._pusher.push(message.replica, message.schema_, message.changes)
+        principal = principal_of(request)
+        check_own_name(message.replica, principal)
+        _check_maker(message.user, principal)
+        reply = await self._pusher.push(message.replica, message.schema_, message.changes, principal=principal)
         body = answer_in.encode(
             {
                 "replica": reply.replica,
@@ -64,7 +71,12 @@ class SyncRoutes:
         message = read_message(PullRequest, value)
         reader = ReaderClass(check_types(message.types), self._schema)
         pages = await self._puller.pull(
-            message.replica, message.scopes, message.limit_bytes, reader=reader, digest=message.digest
+            message.replica,
+            message.scopes,
+            message.limit_bytes,
+            reader=reader,
+            digest=message.digest,
+            principal=principal_of(request),
         )
         body = encode_pages(pages, self._now_ms(), self._encoded_limits)
         return _answer(body if answer_in is JSON else await _in(answer_in, body), answer_in)
@@ -77,6 +89,8 @@ def encode_pages(pages: Mapping[str, ScopePage], server_time_ms: int, limits: by
 
 
 def _encode_page(page: ScopePage) -> bytes:
+    if page.gone:
+        return b'{"gone":true}'
     about: dict[str, object] = {"cursor": page.cursor, "settled": page.settled, "more": page.more}
     if page.reset:
         about["reset"] = True
@@ -92,6 +106,12 @@ async def _in(answer_in: Format, body: bytes) -> bytes:
         return answer_in.encode(json.loads(body))
 
     return convert() if len(body) < LARGE_BYTES else await asyncio.to_thread(convert)
+
+
+def _check_maker(user: str | None, principal: Principal) -> None:
+    """Raise `Forbidden` for what another account has made: a queue that was never sent belongs to no replica yet."""
+    if user is not None and principal.caller is Caller.USER and principal.user != user:
+        raise Forbidden("these changes were made by another account", code="foreign_replica", field="user")
 
 
 def _answer(body: bytes, answer_in: Format) -> web.Response:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from conflict_rules import Deletes, Rule
 from conflict_rules.values import valid_type
 from syncd.app import rules
+from syncd.app.access import DEFAULT_ROLES, UNSAID, USER_SCOPES, Access, ScopeAccess
 from syncd.app.builtin import BUILTIN_MODELS, BUILTIN_TYPES
 from syncd.app.declaration import declare_type
 from syncd.app.hooks import Hook
+from syncd.app.personal import Erasure
 from syncd.app.resource import Resource, ResourceType
 from syncd.app.upgrades import Upgrade, Upgrades
 from syncd.app.views import View, ViewFunction
@@ -21,6 +23,7 @@ from syncd.errors import AppError
 __all__ = ["App"]
 
 R = TypeVar("R", bound=Resource)
+E = TypeVar("E", bound=Erasure)
 H = TypeVar("H", bound=Hook)
 U = TypeVar("U", bound=Upgrade)
 V = TypeVar("V", bound=ViewFunction)
@@ -50,8 +53,38 @@ class App:
         self._by_model: dict[type[Resource], ResourceType] = {}
         self._views: dict[str, View] = {}
         self._hooks: dict[str, tuple[Hook, ...]] = {}
+        self._erasures: dict[str, Erasure] = {}
+        self._scopes: dict[str, ScopeAccess] = {USER_SCOPES.prefix: USER_SCOPES}
         self.types: Mapping[str, ResourceType] = MappingProxyType(self._types)
         self.views: Mapping[str, View] = MappingProxyType(self._views)
+        self.erasures: Mapping[str, Erasure] = MappingProxyType(self._erasures)
+
+    def scope(
+        self,
+        prefix: str,
+        *,
+        roles: Collection[str] = DEFAULT_ROLES,
+        public: str | None = None,
+        founders: Collection[str] | None = None,
+        manages: str | None = None,
+        everywhere: Mapping[str, str] | None = None,
+    ) -> None:
+        """Declare the roles in scopes that begin with this word, the lowest first; see `ScopeAccess`.
+
+        Stands above the resources that live there. Raises `AppError` for what cannot be.
+        """
+        if prefix in self._scopes or any(each.template.prefix == prefix for each in self._types.values()):
+            raise AppError(
+                f"the roles of scopes {prefix!r} are told after they were needed, or told twice",
+                hint="Put app.scope(…) once, above the resources that live there; those of 'user' are given.",
+            )
+        self._scopes[prefix] = ScopeAccess.declared(
+            prefix, roles=roles, public=public, founders=founders, manages=manages, everywhere=everywhere
+        )
+
+    def scope_access(self, prefix: str) -> ScopeAccess:
+        """The roles in scopes that begin with this word."""
+        return self._scopes.get(prefix) or ScopeAccess.declared(prefix)
 
     def resource(
         self,
@@ -59,12 +92,13 @@ class App:
         scope: str,
         rule: Rule = rules.merge,
         deletes: Literal["delete_wins", "update_wins"] = "delete_wins",
+        access: Access = UNSAID,
     ) -> Callable[[type[R]], type[R]]:
         """Declare a `Resource` subclass as a type, named in snake_case after the class.
 
         `scope`: the template of the scope it lives in. `deletes`: which stands of a delete and an edit that have not
-        seen each other. A field may have a rule of its own: `likes: Annotated[int, rules.counter] = 0`.
-        Raises `AppError` for what cannot be.
+        seen each other. `access`: who may read and write it, `roles(read="viewer", write="scorer")`. A field may have
+        a rule of its own: `likes: Annotated[int, rules.counter] = 0`. Raises `AppError` for what cannot be.
         """
 
         def declare(model: type[R]) -> type[R]:
@@ -74,7 +108,8 @@ class App:
                 raise AppError(
                     f"the rule of {model.__name__} is {rule!r}, which is no rule", hint="Name one, such as rules.merge."
                 )
-            declared = declare_type(model, scope=scope, rule=rule, deletes=Deletes(deletes))
+            declared = declare_type(model, scope=scope, rule=rule, deletes=Deletes(deletes), access=access)
+            self.scope_access(declared.template.prefix).check(model.__name__, access, declared.private)
             other = self._types.get(declared.name)
             if other is not None:
                 raise AppError(
@@ -117,6 +152,26 @@ class App:
             name = self.type_of(model).name
             self._hooks[name] = (*self._hooks.get(name, ()), hook)
             return hook
+
+        return declare
+
+    def on_erase(self, model: type[Resource]) -> Callable[[E], E]:
+        """Declare what is left of each resource of that type when a person is erased: `forget(resource, user)`.
+
+        One that was deleted before, and has or had his id in it, is asked about as it was when it last lived. See
+        `Erasure` for what it returns. For what no field says by `personal()`. Raises `AppError` for what cannot be.
+        """
+
+        def declare(function: E) -> E:
+            _check_function(function, "erasure", ("resource", "user"), is_async=False)
+            name = self.type_of(model).name
+            if name in self._erasures or name not in self._types:
+                raise AppError(
+                    f"there cannot be an erasure of the type {name!r}, or not another one",
+                    hint="Write one function for each type of the app; built-in types are seen to by the server.",
+                )
+            self._erasures[name] = function
+            return function
 
         return declare
 

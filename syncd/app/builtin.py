@@ -7,11 +7,25 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from conflict_rules import CONFLICT, CONFLICT_TYPE, JsonValue
+from conflict_rules import CONFLICT, CONFLICT_TYPE, MERGE, JsonValue
 from syncd.app.resource import Resource, ResourceType
 from syncd.app.scope_template import ScopeTemplate
 
-__all__ = ["BUILTIN_MODELS", "BUILTIN_TYPES", "Conflict"]
+__all__ = [
+    "BUILTIN_MODELS",
+    "BUILTIN_TYPES",
+    "COMMANDED",
+    "MEMBERSHIP_TYPE",
+    "SHARE_LINK_TYPE",
+    "Conflict",
+    "Membership",
+    "ShareLink",
+]
+
+MEMBERSHIP_TYPE: Final = "membership"
+SHARE_LINK_TYPE: Final = "share_link"
+COMMANDED: Final = frozenset({MEMBERSHIP_TYPE, SHARE_LINK_TYPE})
+"""Types that nobody pushes: the server writes them, at the command of whoever may."""
 
 
 class Conflict(Resource):
@@ -51,8 +65,37 @@ class Conflict(Resource):
         return None if self.settlement is None else self.settlement.get("value")
 
 
-class _ConflictType(ResourceType):
-    """Whatever may be wrong with a change to one, its rule says; the scope is that of what it is about."""
+class Membership(Resource):
+    """What somebody is in a scope. It lives in his own, `user:ID`, so that he hears of it like of any other change.
+
+    `of`: the scope that it opens. `role`: one of that scope's. `by`: who let him in, "" for the server's operator.
+    """
+
+    of: str
+    role: str
+    by: str = ""
+    since_ms: int = 0
+
+
+class ShareLink(Resource):
+    """A link by which strangers read a scope. It lives in the own scope of whoever made it.
+
+    `of`: the scope that it opens. `label`: for people. `expires_at_ms`: when it ends. `revoked_at_ms`: when somebody
+    ended it. `secret_hash`: SHA-256 of what the link carries, in hexadecimal; the secret itself, 256 bits, is told once
+    and kept nowhere.
+    """
+
+    of: str
+    label: str = ""
+    by: str = ""
+    created_at_ms: int = 0
+    expires_at_ms: int | None = None
+    revoked_at_ms: int | None = None
+    secret_hash: str = ""
+
+
+class _BuiltInType(ResourceType):
+    """Whatever may be wrong with a change to one is said by its rule or its command, which name the scope as well."""
 
     def scope_of(self, resource_id: str, fields: Mapping[str, JsonValue]) -> str | None:
         return None
@@ -65,6 +108,12 @@ class _ConflictType(ResourceType):
 
 
 BUILTIN_TYPES: Final[Mapping[str, ResourceType]] = {
-    CONFLICT_TYPE: _ConflictType(CONFLICT_TYPE, CONFLICT, Conflict, ScopeTemplate("conflict"), ())
+    CONFLICT_TYPE: _BuiltInType(CONFLICT_TYPE, CONFLICT, Conflict, ScopeTemplate("conflict"), ()),
+    MEMBERSHIP_TYPE: _BuiltInType(MEMBERSHIP_TYPE, MERGE, Membership, ScopeTemplate("user"), ()),
+    SHARE_LINK_TYPE: _BuiltInType(SHARE_LINK_TYPE, MERGE, ShareLink, ScopeTemplate("share_link"), ()),
 }
-BUILTIN_MODELS: Final[Mapping[type[Resource], ResourceType]] = {Conflict: BUILTIN_TYPES[CONFLICT_TYPE]}
+BUILTIN_MODELS: Final[Mapping[type[Resource], ResourceType]] = {
+    Conflict: BUILTIN_TYPES[CONFLICT_TYPE],
+    Membership: BUILTIN_TYPES[MEMBERSHIP_TYPE],
+    ShareLink: BUILTIN_TYPES[SHARE_LINK_TYPE],
+}

@@ -12,7 +12,10 @@ from conflict_rules import CRDT, Deletes, FieldRule, RecordRule, Rule
 from conflict_rules.crdt import Collaborative, DocumentKind
 from conflict_rules.later_stamp import LATER_STAMP
 from conflict_rules.values import valid_type
+from syncd.app.access import UNSAID, Access, Private, private_fields
 from syncd.app.builtin import BUILTIN_TYPES
+from syncd.app.former import under_former_names
+from syncd.app.personal import Personal, personal_fields
 from syncd.app.resource import Resource, ResourceType
 from syncd.app.scope_template import ScopeTemplate
 from syncd.app.validation import patch_model
@@ -28,7 +31,12 @@ _KINDS: Final[dict[Any, DocumentKind]] = {str: "text", dict: "map", list: "array
 
 
 def declare_type(
-    model: type[Resource], *, scope: str, rule: Rule, deletes: Deletes = Deletes.DELETE_WINS
+    model: type[Resource],
+    *,
+    scope: str,
+    rule: Rule,
+    deletes: Deletes = Deletes.DELETE_WINS,
+    access: Access = UNSAID,
 ) -> ResourceType:
     """The type that `model` declares; raises `AppError` with a sentence for what cannot be."""
     name = type_name_of(model)
@@ -37,7 +45,21 @@ def declare_type(
     template = ScopeTemplate(scope)
     _check_scope(model, template)
     required = tuple(field for field, info in model.model_fields.items() if info.is_required())
-    return ResourceType(name, _rule_of(model, template, rule, deletes), model, template, required)
+    _check_private(model, template)
+    merged = _rule_of(model, template, rule, deletes)
+    _check_personal(model, template, merged)
+    fields, former = model.model_fields, _former_names(model)
+    return ResourceType(
+        name,
+        merged,
+        model,
+        template,
+        required,
+        access,
+        under_former_names(private_fields(fields), former),
+        under_former_names(personal_fields(fields), former),
+        former,
+    )
 
 
 def type_name_of(model: type[Resource]) -> str:
@@ -153,6 +175,51 @@ def _check_scope(model: type[Resource], template: ScopeTemplate) -> None:
                 "required str",
                 hint=f"Declare it as '{placeholder}: str', without a default.",
             )
+
+
+def _check_private(model: type[Resource], template: ScopeTemplate) -> None:
+    for field in private_fields(model.model_fields):
+        if field in template.placeholders:
+            raise AppError(
+                f"the field {field!r} of {model.__name__} is private, but the name of its scope tells it",
+                hint="Leave out private(), or put the resource into a scope that is named otherwise.",
+            )
+
+
+def _check_personal(model: type[Resource], template: ScopeTemplate, rule: Rule) -> None:
+    found = personal_fields(model.model_fields)
+    for field, each in found.items():
+        if field in template.placeholders or model.model_fields[field].is_required():
+            raise AppError(
+                f"the field {field!r} of {model.__name__} is personal, but a {model.__name__} cannot be without it",
+                hint="Give it a default: that stands there when the person is gone. No scope is named after it.",
+            )
+        if isinstance(rule.field_rule(field), Collaborative):
+            raise AppError(
+                f"the field {field!r} of {model.__name__} is personal and a document, in which nobody's words can be "
+                "told from another's",
+                hint="Leave out personal(), and delete whole resources with an @app.on_erase function.",
+            )
+        if each.of is not None and (each.of not in model.model_fields or each.of in found or each.of == field):
+            raise AppError(
+                f"the personal field {field!r} of {model.__name__} says that {each.of!r} tells whose it is, which "
+                "is no field that could",
+                hint="Name a field of the same class that holds the id of an account, and is not personal itself.",
+            )
+
+
+def _former_names(model: type[Resource]) -> dict[str, str]:
+    """What private and personal fields were called before, each name with the one of now."""
+    former: dict[str, str] = {}
+    for field, info in model.model_fields.items():
+        marks = [each for each in info.metadata if isinstance(each, (Private, Personal))]
+        for name in [name for mark in marks for name in mark.formerly]:
+            if name in model.model_fields or former.setdefault(name, field) != field:
+                raise AppError(
+                    f"the field {field!r} of {model.__name__} was formerly called {name!r}, and so is, or was, another",
+                    hint="Give a new field a name that none had before; what was divided, say where the fewest see it.",
+                )
+    return former
 
 
 def _is_own_id(info: FieldInfo) -> bool:

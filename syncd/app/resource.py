@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated, Any, Self, cast
 
 import uuid_utils
@@ -15,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from conflict_rules import InvalidValue, JsonValue, RecordRule, Rule
 from conflict_rules.crdt import Collaborative
 from conflict_rules.values import valid_id
+from syncd.app.access import UNSAID, Access, Private
+from syncd.app.personal import Personal, blank_of
 from syncd.app.scope_template import ScopeTemplate
 from syncd.app.validation import check_fields, patch_model
 
@@ -85,8 +88,18 @@ class ResourceType:
     """A declared resource type: its name, its rule, its scope, and what its fields may hold."""
 
     def __init__(
-        self, name: str, rule: Rule, model: type[Resource] | None, template: ScopeTemplate, required: tuple[str, ...]
+        self,
+        name: str,
+        rule: Rule,
+        model: type[Resource] | None,
+        template: ScopeTemplate,
+        required: tuple[str, ...],
+        access: Access = UNSAID,
+        private: Mapping[str, Private] = MappingProxyType({}),
+        personal: Mapping[str, Personal] = MappingProxyType({}),
+        former: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`private`, `personal`: by former names too; `former`: these, each with the one of now."""
         self.name = name
         self.rule = rule
         self.model = model
@@ -95,7 +108,18 @@ class ResourceType:
             isinstance(field_rule, Collaborative) for field_rule in (rule.default, *rule.fields.values())
         )
         """Whether a field of it can be a document."""
+        self.access = access
+        self.private = private
+        """Those of its fields that not everybody sees, by all the names that they ever had."""
+        self.personal = personal
+        """Those of its fields that are about one person, by all the names that they ever had."""
+        self._former = former
         self._required = required
+
+    def blank(self, name: str) -> JsonValue:
+        """What stands in a personal field when the person is gone."""
+        assert self.model is not None
+        return blank_of(self.model.model_fields[self._former.get(name, name)])
 
     def scope_of(self, resource_id: str, fields: Mapping[str, JsonValue]) -> str | None:
         """The scope of a resource with these fields; None if they do not tell.

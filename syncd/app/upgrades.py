@@ -13,12 +13,13 @@ from typing import Final
 
 from conflict_rules import CONFLICT_TYPE, Change, JsonValue, Op
 from conflict_rules.values import clean_fields, valid_type
+from syncd.app.builtin import COMMANDED
 from syncd.app.hooks import Veto
 from syncd.errors import AppError
 
 __all__ = ["Intent", "Upgrade", "UpgradeFailed", "Upgrades", "concerns"]
 
-_BUILT_IN: Final = frozenset({CONFLICT_TYPE})
+_BUILT_IN: Final = frozenset({CONFLICT_TYPE, *COMMANDED})
 """Types that syncd declares itself (law 7): no version of an app changes them."""
 
 Fields = Mapping[str, JsonValue]

@@ -136,6 +136,8 @@ async def ask(
 async def next_page(transport: Transport, replica: str, scope: str, cursor: str | None) -> Page:
     """What came in `scope` after `cursor`; raises `TransportError`, also for an answer that would be asked for ever."""
     reply, _ = await transport.pull(replica, {scope: cursor}, _PAGE_BYTES)
+    if scope in reply.gone:
+        raise Denied(f"{scope} may not be seen with this token, or is not there")
     page = reply.pages.get(scope)
     if page is None or (page.more and page.cursor == cursor):
         raise Unreachable("the server's answer to a pull did not bring what was asked for")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from client_sdk.backoff import Backoff, Timing
 from client_sdk.errors import Busy, Denied, Refused, TransportError
-from client_sdk.messages import Delta, decode_delta, decode_standings
+from client_sdk.messages import Delta, decode_delta, decode_gone, decode_standings
 from client_sdk.transport import LiveSocket, Transport
 from conflict_rules.values import valid_scope
 from syncd.commands.figures import duration_text, printable, value_text
@@ -123,6 +123,8 @@ class _Tail:
                 for name, scope in self._scopes.items():
                     if not isinstance(named, list) or name in named:
                         await self._catch_up(scope)
+            case "gone":
+                raise Denied(f"{', '.join(decode_gone(message))} may not be seen any more")
             case "ping":
                 await socket.send({"type": "pong"})
             case "error":

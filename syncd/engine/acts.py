@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from conflict_rules import Clock
 from conflict_rules.values import JsonValue
+from syncd.engine.principal import Principal
 
 __all__ = ["Acts"]
 
@@ -17,15 +18,18 @@ __all__ = ["Acts"]
 class Acts:
     """Numbers what is acted under replicas of its own, `{name}-1` and so on.
 
-    `push(replica, changes)` settles wire-form changes and returns (highest settled number, outcomes). A push that
-    fails may have been committed all the same; its numbers are left alone, and the next act has another replica.
+    `push(replica, changes, principal, commanded)` settles wire-form changes and returns (highest settled number,
+    outcomes). A push that fails may have been committed all the same; its numbers are left alone, and the next act has
+    another replica.
     """
 
     def __init__(
         self,
         name: str,
         now_ms: Callable[[], int],
-        push: Callable[[str, Sequence[object]], Awaitable[tuple[int | None, Sequence[dict[str, JsonValue]]]]],
+        push: Callable[
+            [str, Sequence[object], Principal, bool], Awaitable[tuple[int | None, Sequence[dict[str, JsonValue]]]]
+        ],
     ) -> None:
         self._name = name
         self._now_ms = now_ms
@@ -40,7 +44,9 @@ class Acts:
         self._clock = Clock(self._replica, self._now_ms)
         self._settled = 0
 
-    async def act(self, drafts: Sequence[Mapping[str, JsonValue]]) -> list[dict[str, JsonValue]]:
+    async def act(
+        self, drafts: Sequence[Mapping[str, JsonValue]], principal: Principal, *, commanded: bool = False
+    ) -> list[dict[str, JsonValue]]:
         """Make changes of `drafts` (wire form, without `n` and `stamp`), and return an outcome for each.
 
         Raises what the push raises.
@@ -51,7 +57,7 @@ class Acts:
                 for place, draft in enumerate(drafts, 1)
             ]
             try:
-                settled, outcomes = await self._push(self._replica, changes)
+                settled, outcomes = await self._push(self._replica, changes, principal, commanded)
             except BaseException:
                 self._begin()
                 raise

@@ -30,6 +30,8 @@ from conflict_rules.crdt import marker_of, update_of
 from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.wire import MalformedChange
 from syncd.app import App, ResourceType, Veto
+from syncd.app.builtin import COMMANDED
+from syncd.engine.admission import DENIED, Admission
 from syncd.engine.disputes import Disputes, concerns_conflicts
 from syncd.engine.documents import Judged, document_fields
 from syncd.engine.incoming import Incoming, rejected, rejected_as
@@ -72,6 +74,7 @@ class Applier:
         disputes: Disputes,
         run_hooks: RunHooks,
         judged: Judged,
+        admission: Admission,
         corrects: bool = False,
     ) -> None:
         self._workspace = workspace
@@ -82,6 +85,7 @@ class Applier:
         self._disputes = disputes
         self._run_hooks = run_hooks
         self._judged = judged
+        self._admission = admission
         self._corrects = corrects
         self._last: tuple[str, Stamp | None] = ("", None)
 
@@ -92,13 +96,15 @@ class Applier:
         if not applied.outcome.kind.took_effect:
             self._workspace.undo(start)
             await self._disputes.tell_loser(member.change, applied.outcome, applied.stamp)
-            if self._corrects and isinstance(member.change, Change):
-                return self._corrected(applied, member.change)
+            if self._corrects and isinstance(member.change, Change) and applied.outcome.code not in DENIED:
+                return await self._corrected(applied, member.change)
         return applied
 
-    def _corrected(self, applied: Applied, change: Change) -> Applied:
+    async def _corrected(self, applied: Applied, change: Change) -> Applied:
         """Law 11: who cannot be told that his change came to nothing finds the resource anew in his next pull."""
         state = self._workspace.state((change.type, change.id))
+        if not await self._may_write(change, state):
+            return applied
         version = self._workspace.head(change.scope) + 1
         if state is not None and state.scope == change.scope:
             anew = replace(state, version=version)
@@ -110,6 +116,20 @@ class Applier:
             return applied
         self._workspace.put(anew, encode_body(anew))
         return replace(applied, outcome=replace(applied.outcome, version=version))
+
+    async def _may_write(self, change: Change, state: State | None) -> bool:
+        """Whether whoever made a change that came to nothing may leave a version there: what was refused for the sake
+        of its group, or of its words, has not been asked that.
+        """
+        if change.type in COMMANDED:
+            return False
+        start = self._workspace.mark()
+        refusal = await self._admission.refusal(change, state)
+        if self._workspace.mark() != start:
+            # What comes to nothing begins no scope.
+            self._workspace.undo(start)
+            return False
+        return refusal is None or refusal.code not in DENIED
 
     async def ask_for_group(self, applied: Applied, group: Collection[int]) -> Applied:
         """A group is not applied, for the sake of a field that is in dispute: only that is asked."""
@@ -130,18 +150,30 @@ class Applier:
 
     async def _apply(self, member: Incoming) -> Applied:
         change = member.change
+        told: tuple[str, ...] = ()
         if member.refused is not None:
-            return Applied(member, member.refused, None)
+            # Whoever may not write there leaves no other trace than that, whatever else is wrong with his change.
+            denial = await self._admission.denial(change) if isinstance(change, Change) else None
+            return Applied(member, denial or member.refused, None)
         if isinstance(change, MalformedChange):
             return Applied(member, rejected_as(change), None)
         state = self._workspace.state((change.type, change.id))
+        if not self._admission.allows(change, state):
+            refusal = await self._admission.refusal(change, state)
+            if refusal is not None:
+                return Applied(member, refusal, None)
+            told = self._admission.told(change)
         try:
             resource_type = self._checked(change, state)
             updates = self._updates(member, change)
         except InvalidValue as invalid:
             return Applied(member, rejected(invalid.code, str(invalid), invalid.field), None)
+        if told:
+            change = replace(change, fields={name: each for name, each in change.fields.items() if name not in told})
         stamp = self._effective_stamp(change)
         outcome = await self._settled(resource_type, state, self._effective(change, stamp), updates, member.digest)
+        if told:
+            outcome = replace(outcome, told=told)
         return Applied(member, outcome, stamp, outcome.kind is Kind.CONFLICT and bool(outcome.lost))
 
     def _checked(self, change: Change, state: State | None) -> ResourceType:

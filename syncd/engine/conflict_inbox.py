@@ -6,7 +6,7 @@ change says it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, Literal
 
 from conflict_rules import CONFLICT_TYPE, Op, Outcome
@@ -14,19 +14,23 @@ from conflict_rules.values import JsonValue
 from conflict_rules.wire import encode_outcome
 from syncd.engine.inbox_entry import Settlement, as_shown, fits, state_of
 from syncd.engine.incoming import rejected
+from syncd.engine.principal import Principal
+from syncd.engine.sight import EVERYTHING, Sight, shows
 from syncd.errors import NotFound
-from syncd.store.protocol import StateRow, Store
+from syncd.store.protocol import Snapshot, StateRow, Store
 
 __all__ = ["ConflictInbox"]
 
 _PORTION: Final = 500
 
 Draft = Mapping[str, JsonValue]
-Act = Callable[[Sequence[Draft]], Awaitable[Sequence[Mapping[str, JsonValue]]]]
+Act = Callable[[Sequence[Draft], Principal], Awaitable[Sequence[Mapping[str, JsonValue]]]]
 
 
 class ConflictInbox:
-    """The use case. `act` makes changes of wire-form drafts, and returns their outcomes (`Pusher.act`)."""
+    """The use case. `act` makes changes of wire-form drafts, and returns their outcomes (`Pusher.act`). Who asks sees
+    the conflicts of what he may change (law 8), and settles them with his own rights.
+    """
 
     def __init__(self, store: Store, act: Act) -> None:
         self._store = store
@@ -41,6 +45,7 @@ class ConflictInbox:
         id: str | None = None,
         after: str = "",
         limit: int = 100,
+        sight: Sight = EVERYTHING,
     ) -> dict[str, JsonValue]:
         """Conflicts by id, those above `after`: in a scope, open or settled, about a type or a resource of it.
 
@@ -50,10 +55,11 @@ class ConflictInbox:
         async with self._store.snapshot() as snapshot:
             while True:
                 rows = await snapshot.of_type(CONFLICT_TYPE, scope=scope, after=after, limit=_PORTION)
+                seen = await _seen(snapshot, rows, sight)
                 for row in rows:
                     conflict = as_shown(row)
                     after = row.id
-                    if not fits(conflict, status, type, id):
+                    if row.id not in seen or not fits(conflict, status, type, id):
                         continue
                     if len(found) == limit:
                         return {"conflicts": found, "next": _id_of(found[-1])}
@@ -61,13 +67,13 @@ class ConflictInbox:
                 if len(rows) < _PORTION:
                     return {"conflicts": found, "next": None}
 
-    async def get(self, conflict_id: str) -> dict[str, JsonValue]:
+    async def get(self, conflict_id: str, sight: Sight = EVERYTHING) -> dict[str, JsonValue]:
         """One conflict; raises `NotFound`."""
-        return as_shown((await self._rows([conflict_id]))[conflict_id])
+        return as_shown((await self._rows([conflict_id], sight))[conflict_id])
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[dict[str, JsonValue]]:
+    async def settle(self, settlements: Sequence[Settlement], sight: Sight = EVERYTHING) -> list[dict[str, JsonValue]]:
         """Give these answers; for each, in order, its outcome. What can be settled is, whatever becomes of the rest."""
-        rows = await self._rows({each.conflict for each in settlements}, missing_ok=True)
+        rows = await self._rows({each.conflict for each in settlements}, sight, missing_ok=True)
         told: dict[int, dict[str, JsonValue]] = {}
         drafts: dict[int, Draft] = {}
         for place, settlement in enumerate(settlements):
@@ -77,24 +83,33 @@ class ConflictInbox:
                 told[place] = encode_outcome(None, draft)
             else:
                 drafts[place] = draft
-        outcomes = await self._act(list(drafts.values())) if drafts else []
+        outcomes = await self._act(list(drafts.values()), sight.principal) if drafts else []
         told.update({place: dict(outcome) for place, outcome in zip(drafts, outcomes, strict=True)})
         return [_result(settlement.conflict, told[place]) for place, settlement in enumerate(settlements)]
 
-    async def reopen(self, conflict_id: str) -> dict[str, JsonValue]:
+    async def reopen(self, conflict_id: str, sight: Sight = EVERYTHING) -> dict[str, JsonValue]:
         """Ask again; the outcome. Raises `NotFound`."""
-        row = (await self._rows([conflict_id]))[conflict_id]
-        [outcome] = await self._act([_change(row, CONFLICT_TYPE, conflict_id, {"status": "open"}, row.version)])
+        row = (await self._rows([conflict_id], sight))[conflict_id]
+        draft = _change(row, CONFLICT_TYPE, conflict_id, {"status": "open"}, row.version)
+        [outcome] = await self._act([draft], sight.principal)
         return _result(conflict_id, outcome)
 
-    async def _rows(self, ids: Sequence[str] | set[str], *, missing_ok: bool = False) -> dict[str, StateRow]:
+    async def _rows(
+        self, ids: Sequence[str] | set[str], sight: Sight, *, missing_ok: bool = False
+    ) -> dict[str, StateRow]:
         async with self._store.snapshot() as snapshot:
             states = await snapshot.states([(CONFLICT_TYPE, each) for each in ids])
-        rows = {row.id: row for row in states.values() if not row.deleted}
+            seen = await _seen(snapshot, states.values(), sight)
+        rows = {row.id: row for row in states.values() if not row.deleted and row.id in seen}
         missing = [each for each in ids if each not in rows]
         if missing and not missing_ok:
             raise NotFound(f"there is no conflict {missing[0][:128]!r}", code="no_such_conflict")
         return rows
+
+
+async def _seen(snapshot: Snapshot, rows: Collection[StateRow], sight: Sight) -> set[str]:
+    rights = await sight.rights(snapshot, {row.scope for row in rows})
+    return {row.id for row in rows if (may := rights[row.scope]) is not None and shows(may, row)}
 
 
 def _id_of(conflict: JsonValue) -> JsonValue:

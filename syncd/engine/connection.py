@@ -22,13 +22,15 @@ _MANY: Final = 8
 class LiveFrame:
     """One encoded frame. `scope` and `upto`: of a delta, whose it is and where whoever takes it stands then.
 
-    `delta`: what is in it, if it brings updates of documents, and `remake`: encodes another in its place. The bytes of
-    the states and updates are shared by all who wait for them.
+    `kind`: "delta"; or "pull" or "gone", where the reader is told something about scopes. `delta`: what is in it, if it
+    brings updates of documents, and `remake`: encodes another in its place. The bytes of the states and updates are
+    shared by all who wait for them.
     """
 
     body: bytes
     scope: str | None = None
     upto: str | None = None
+    kind: str = "delta"
     delta: Delta | None = None
     remake: Callable[[Delta], LiveFrame] | None = None
 
@@ -54,6 +56,7 @@ class Connection:
         "_bytes",
         "_closed",
         "_frames",
+        "_gone",
         "_lagging",
         "_max_bytes",
         "_max_frames",
@@ -83,6 +86,7 @@ class Connection:
         self._bytes = 0
         self._aside: dict[tuple[str, str], Callable[[], bytes | None]] = {}
         self._lagging: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
         self._waiting: asyncio.Event | None = None
         self._told = False
         self._closed = False
@@ -109,6 +113,11 @@ class Connection:
     def tell_to_pull(self, scopes: Iterable[str]) -> None:
         """Queue a hint that deltas of these scopes are missing."""
         self._lagging.update(dict.fromkeys(scopes))
+        self._ready_soon()
+
+    def tell_gone(self, scopes: Iterable[str]) -> None:
+        """Queue the news that these scopes may be seen no more, before whatever else waits."""
+        self._gone.update(dict.fromkeys(scopes))
         self._ready_soon()
 
     def put_aside(self, key: tuple[str, str], make: Callable[[], bytes | None]) -> None:
@@ -165,7 +174,7 @@ class Connection:
         """The next frame, if one waits now; None, too, once the connection is closed."""
         if self._closed:
             return None
-        if self._lagging or self._frames:
+        if self._gone or self._lagging or self._frames:
             return self._first()
         while self._aside:
             make = self._aside.pop(next(iter(self._aside)))
@@ -192,10 +201,11 @@ class Connection:
             self.on_ready()
 
     def _first(self) -> LiveFrame:
-        if self._lagging:
-            hint = json.dumps({"type": "pull", "scopes": sorted(self._lagging)}, separators=(",", ":")).encode()
-            self._lagging.clear()
-            return LiveFrame(pack_frame(hint) if self.packed else hint)
+        for kind, scopes in (("gone", self._gone), ("pull", self._lagging)):
+            if scopes:
+                told = json.dumps({"type": kind, "scopes": sorted(scopes)}, separators=(",", ":")).encode()
+                scopes.clear()
+                return LiveFrame(pack_frame(told) if self.packed else told, kind=kind)
         scope, frame = self._frames.pop(0)
         self._bytes -= len(frame.body)
         if frame.delta is None or frame.remake is None or len(self._frames) < _MANY:

@@ -52,10 +52,11 @@ class Delta:
         """What a class of readers sees of it (law 6)."""
         if reader.sees_all:
             return self
+        shown = {key: reader.shown_state(key[0], body) for key, body in self.entries.items()}
         return replace(
             self,
-            entries={key: body for key, body in self.entries.items() if reader.sees(key[0])},
-            documents={key: run for key, run in self.documents.items() if reader.sees(key.type)},
+            entries={key: body for key, body in shown.items() if body is not None},
+            documents={key: run for key, run in self.documents.items() if reader.sees_field(key.type, key.field)},
         )
 
 

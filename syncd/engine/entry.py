@@ -12,15 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from conflict_rules import Change, Outcome, Stamp, StampError
+from conflict_rules.scrubbed import SERVER_REPLICA
 from conflict_rules.values import JsonValue, valid_replica
 from conflict_rules.wire import decode_change, decode_outcome
 from syncd.store.protocol import Dealt, LedgerRow
 
-__all__ = ["SERVER_REPLICA", "Entry", "read_entry", "replay_replica"]
+__all__ = ["DROPPED_REPLICA", "REPLAY_REPLICA", "SERVER_REPLICA", "Entry", "read_entry", "replay_replica"]
 
-SERVER_REPLICA: Final = "server-"
-"""How the replicas begin under which the server writes: for hooks, and for answers given to it."""
-_REPLAY: Final = "replay-"
+REPLAY_REPLICA: Final = "replay-"
+"""How those begin under which changes of the quarantine are made anew."""
+DROPPED_REPLICA: Final = "dropped-"
+"""How those begin under which it keeps updates that were taken, and then fitted nowhere."""
 _MAX_REPLICA: Final = 64
 
 
@@ -101,6 +103,8 @@ class Entry:
             told["lost"] = list(outcome.lost)
         if outcome.conflicts:
             told["conflicts"] = list(outcome.conflicts)
+        if outcome.told:
+            told["told"] = list(outcome.told)
         if outcome.kind.value == "rejected":
             told["quarantine"] = self.dealt.value or "waiting"
         return told
@@ -148,16 +152,16 @@ def replay_replica(replica: str, n: int) -> str:
     So a replay that is asked for twice is a repeat (law 3), claims to have seen nothing that its author had not (law
     1), and takes its place by the author's stamp.
     """
-    name = f"{_REPLAY}{replica}-{n}"
+    name = f"{REPLAY_REPLICA}{replica}-{n}"
     if len(name) <= _MAX_REPLICA:
         return name
-    return f"{_REPLAY}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    return f"{REPLAY_REPLICA}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _author(replica: str) -> tuple[str, int] | None:
-    if not replica.startswith(_REPLAY):
+    if not replica.startswith(REPLAY_REPLICA):
         return None
-    author, _, number = replica.removeprefix(_REPLAY).rpartition("-")
+    author, _, number = replica.removeprefix(REPLAY_REPLICA).rpartition("-")
     return (author, int(number)) if valid_replica(author) and number.isascii() and number.isdigit() else None
 
 

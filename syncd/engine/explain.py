@@ -1,18 +1,21 @@
 """Explain: why does a resource say this? Which change set each value, by what law, and what became of the others.
 
 Pure: takes the entries of one resource, oldest first, and its state as of now. Keeps no more of them than it tells.
+What somebody sent who may not write there is passed over: it never could have set a value, and however much of it there
+is, it pushes nothing out of what is told.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from conflict_rules import CONFLICT_TYPE, Kind, Op, Rule, State
+from conflict_rules import CONFLICT_TYPE, Kind, Op, Outcome, Rule, State
 from conflict_rules.own import Own
 from conflict_rules.values import JsonValue
+from syncd.engine.admission import is_denied
 from syncd.engine.entry import Entry, read_entry
 from syncd.engine.reasons import why_deleted, why_lost, why_taken
 from syncd.engine.retrace import Lift, Retrace, Step
@@ -68,11 +71,21 @@ class _Field:
 
 
 class Explainer:
-    """One resource, or one field of it. `rule`: of its type, None where the app is not known."""
+    """One resource, or one field of it. `rule`: of its type, None where the app is not known. `tells_why`: whether the
+    sentence of an outcome is told; else its code alone is.
+    """
 
-    def __init__(self, rule: Rule | None, *, field: str | None = None, lift: Lift | None = None) -> None:
+    def __init__(
+        self,
+        rule: Rule | None,
+        *,
+        field: str | None = None,
+        lift: Lift | None = None,
+        tells_why: Callable[[Outcome], bool] = lambda outcome: True,
+    ) -> None:
         self._rule = rule
         self._only = field
+        self._tells_why = tells_why
         self._retrace = Retrace(rule, lift)
         self._fields: dict[str, _Field] = {}
         self._life = _Field()
@@ -81,15 +94,22 @@ class Explainer:
     def take(self, rows: Iterable[LedgerRow]) -> None:
         """The next rows of the resource's history, oldest first."""
         for row in rows:
+            entry = read_entry(row)
+            if is_denied(entry.outcome):
+                continue
             self._changes += 1
-            step = self._retrace.take(read_entry(row))
+            if not self._tells_why(entry.outcome):
+                entry = replace(entry, outcome=replace(entry.outcome, message=None))
+            step = self._retrace.take(entry)
             self._take_life(step)
             for name, value in step.entry.fields.items():
                 if self._only in (None, name):
                     self._take_field(step, name, value)
 
-    def told(self, key: tuple[str, str], state: State | None) -> dict[str, JsonValue]:
-        """The explanation. `state`: of the same moment as the last of the rows."""
+    def told(
+        self, key: tuple[str, str], state: State | None, shows: Callable[[str], bool] = lambda name: True
+    ) -> dict[str, JsonValue]:
+        """The explanation. `state`: of the same moment as the last of the rows. `shows`: whether a field is told of."""
         living = state is not None and state.deleted is None
         names = {*self._fields, *(state.fields if state is not None and living else ())}
         told: dict[str, JsonValue] = {
@@ -105,7 +125,9 @@ class Explainer:
         if self._rule is not None:
             told["rule"] = self._rule.name
         told["fields"] = [
-            self._told_field(name, state if living else None) for name in sorted(names) if self._only in (None, name)
+            self._told_field(name, state if living else None)
+            for name in sorted(names)
+            if self._only in (None, name) and shows(name)
         ]
         told["life"] = [candidate.as_dict() for candidate in reversed(self._life.candidates)]
         return told
@@ -174,7 +196,9 @@ class Explainer:
                 if rule in _JOINING:
                     known.holder.fate, known.holder.by = "part", None
             known.holder = candidate
-        elif entry.outcome.kind in (Kind.APPLIED, Kind.MERGED) and name not in entry.outcome.lost:
+        elif name in entry.outcome.told or (
+            entry.outcome.kind in (Kind.APPLIED, Kind.MERGED) and name not in entry.outcome.lost
+        ):
             candidate = _Candidate(entry, value, "same", "it is what the field held already")
         else:
             candidate = _Candidate(entry, value, _lost_fate(step), why_lost(step, name, rule, joins=joins))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from functools import partial
 from typing import Final
 
 from conflict_rules import Rule, State
@@ -18,9 +19,11 @@ from conflict_rules.values import JsonValue, valid_id, valid_type
 from conflict_rules.wire import decode_state
 from syncd.app import App
 from syncd.documents.protocol import Documents, Load
+from syncd.engine.admission import is_denied
 from syncd.engine.entry import read_entry
 from syncd.engine.explain import Explainer
 from syncd.engine.retrace import Lift, Retrace, Step
+from syncd.engine.sight import EVERYTHING, Sight, shown_line
 from syncd.engine.undo import compose_undo, turned_documents
 from syncd.errors import DocumentUnreadable, InvalidMessage
 from syncd.store.protocol import DocumentKey, LedgerRow, ResourceKey, Snapshot, Store, StoredDocument
@@ -35,16 +38,25 @@ _PAGE_BYTES: Final = 1024 * 1024
 
 
 class Lines:
-    """Lines of a history, each with what it took the place of, or what stands instead. Pure."""
+    """Lines of a history, each with what it took the place of, or what stands instead. Pure.
 
-    def __init__(self, rule: Rule | None, *, field: str | None = None, lift: Lift | None = None) -> None:
+    `denied`: whether there are lines of what was sent by those who might not write there.
+    """
+
+    def __init__(
+        self, rule: Rule | None, *, field: str | None = None, lift: Lift | None = None, denied: bool = True
+    ) -> None:
         self._retrace = Retrace(rule, lift)
         self._only = field
+        self._denied = denied
         self._who: dict[int, tuple[str, int]] = {}
 
     def take(self, row: LedgerRow) -> dict[str, JsonValue] | None:
-        """The line of the next row, the oldest first; None if it is not about the field."""
-        step = self._retrace.take(read_entry(row))
+        """The line of the next row, the oldest first; None if it has none, or is not about the field."""
+        entry = read_entry(row)
+        if not self._denied and is_denied(entry.outcome):
+            return None
+        step = self._retrace.take(entry)
         line = self._line(step) if self._only is None or self._concerns(step, self._only) else None
         if step.moved:
             self._who[step.entry.outcome.version] = (step.entry.replica, step.entry.n)
@@ -52,7 +64,8 @@ class Lines:
 
     def _line(self, step: Step) -> dict[str, JsonValue]:
         line, lost = step.entry.as_dict(), step.entry.outcome.lost
-        over = {name: self._held(step, name) for name in step.entry.fields if step.moved and name not in lost}
+        untaken = {*lost, *step.entry.outcome.told}
+        over = {name: self._held(step, name) for name in step.entry.fields if step.moved and name not in untaken}
         instead = {name: self._held(step, name) for name in lost}
         for key, held in (("over", over), ("stands_instead", instead)):
             known = {name: value for name, value in held.items() if value is not None}
@@ -85,23 +98,37 @@ class History:
         self._lift = app.upgrades.lift
 
     async def page(
-        self, type_name: str, resource_id: str, *, field: str | None = None, after: int = 0, limit: int = 100
+        self,
+        type_name: str,
+        resource_id: str,
+        *,
+        field: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+        sight: Sight = EVERYTHING,
     ) -> dict[str, JsonValue]:
-        """Lines above `after`, oldest first; `next` is where to go on, None at the end. Raises `InvalidMessage`."""
+        """Lines above `after`, oldest first; `next` is where to go on, None at the end. Raises `InvalidMessage`.
+
+        `sight`: of whoever asks.
+        """
         key = _key(type_name, resource_id)
-        lines = Lines(self._rule(type_name), field=field, lift=self._lift)
+        # Members are not told what outsiders have sent: that would be a way to write to them.
+        lines = Lines(self._rule(type_name), field=field, lift=self._lift, denied=sight.is_whole)
         found: list[JsonValue] = []
         room, following = _PAGE_BYTES, None
         async with self._store.snapshot() as snapshot:
+            seen = await sight.of(snapshot, key)
+            if seen is None or not seen.shows(type_name, field):
+                return {"type": type_name, "id": resource_id, "changes": [], "next": None}
             async for rows in self._rows(snapshot, key):
                 for row in rows:
                     line = lines.take(row)
-                    if line is None or row.no <= after:
+                    if line is None or row.no <= after or not seen.includes(row.settled.scope):
                         continue
                     room -= len(row.settled.change)
                     if found and (len(found) == min(limit, MAX_PAGE) or room < 0):
                         return {"type": type_name, "id": resource_id, "changes": found, "next": following}
-                    found.append(line)
+                    found.append(shown_line(line, type_name, seen.rights))
                     following = row.no
         return {"type": type_name, "id": resource_id, "changes": found, "next": None}
 
@@ -129,17 +156,23 @@ class History:
             )
         return None if marker is None else (marker, updates)
 
-    async def explain(self, type_name: str, resource_id: str, *, field: str | None = None) -> dict[str, JsonValue]:
+    async def explain(
+        self, type_name: str, resource_id: str, *, field: str | None = None, sight: Sight = EVERYTHING
+    ) -> dict[str, JsonValue]:
         """Why it says what it says; see `Explainer`. Documents are told by their content, as far as they can be read.
         Raises `InvalidMessage`.
         """
-        key = _key(type_name, resource_id)
-        explainer = Explainer(self._rule(type_name), field=field, lift=self._lift)
+        key, rule = _key(type_name, resource_id), self._rule(type_name)
         async with self._store.snapshot() as snapshot:
+            seen = await sight.of(snapshot, key)
+            if seen is None or not seen.shows(type_name, field):
+                return Explainer(rule).told(key, None)
+            tells_why = partial(seen.tells_why, type_name)
+            explainer = Explainer(rule, field=field, lift=self._lift, tells_why=tells_why)
             state = await _state(snapshot, key)
             async for rows in self._rows(snapshot, key):
-                explainer.take(rows)
-        told = explainer.told(key, state)
+                explainer.take([row for row in rows if seen.includes(row.settled.scope)])
+        told = explainer.told(key, state, seen.rights.of(type_name).shows)
         if self._documents is not None and state is not None:
             await self._tell_contents(told, state, self._documents)
         return told
@@ -174,6 +207,7 @@ class History:
         version: int | None = None,
         change: tuple[str, int] | None = None,
         field: str | None = None,
+        sight: Sight = EVERYTHING,
     ) -> dict[str, JsonValue]:
         """The change that brings back what stood at `version` of the scope, or what (replica, n) took the place of.
 
@@ -188,6 +222,9 @@ class History:
         only = None if field is None else {field}
         found = False
         async with self._store.snapshot() as snapshot:
+            seen = await sight.of(snapshot, key)
+            if seen is None or not seen.shows(type_name, field):
+                raise _not_in_history()
             now = await _state(snapshot, key)
             async for rows in self._rows(snapshot, key):
                 for row in rows:
@@ -202,18 +239,16 @@ class History:
             # Otherwise before it was made.
             found = True
         if not found or not retrace.exact:
-            raise InvalidMessage(
-                "what it said then cannot be told from the history: there is no such change of it, it had no effect, "
-                "or the beginning is not kept any more",
-                code="not_in_history",
-                hint="GET /sync/v1/history shows what there is; the value can be set by hand.",
-            )
+            raise _not_in_history()
+        if seen.rights.of(type_name).redacts:
+            touched = _fields_of(now, then) if only is None else only
+            only = {name for name in touched if seen.shows(type_name, name)}
         edits: dict[str, bytes] = {}
         for name in turned_documents(rule, now, then, only):
             assert then is not None
             if edit := await self._edit_back(DocumentKey(*key, name), rule.field_rule(name), then):
                 edits[name] = edit
-        return compose_undo(rule, now, then, only, edits).as_dict()
+        return compose_undo(rule, now, then, only, edits, seen.rights.of(type_name).shows).as_dict()
 
     async def _edit_back(self, key: DocumentKey, rule: FieldRule, then: State) -> bytes:
         """The update that makes a document say what it said then, b"" if it does. Raises `InvalidMessage`,
@@ -239,6 +274,19 @@ class History:
     def _rule(self, type_name: str) -> Rule | None:
         declared = self._app.type(type_name)
         return None if declared is None else declared.rule
+
+
+def _fields_of(*states: State | None) -> set[str]:
+    return {name for state in states if state is not None for name in state.fields}
+
+
+def _not_in_history() -> InvalidMessage:
+    return InvalidMessage(
+        "what it said then cannot be told from the history: there is no such change of it, it had no effect, "
+        "or the beginning is not kept any more",
+        code="not_in_history",
+        hint="GET /sync/v1/history shows what there is; the value can be set by hand.",
+    )
 
 
 def _touched(step: Step) -> set[str] | None:

@@ -7,7 +7,7 @@ a scope that is not locked makes the whole group run again with the larger set, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
@@ -100,7 +100,7 @@ class EngineHookTransaction:
         if scope is None:
             raise AppError(f"the scope of the new {resource_type.name} cannot be told from its fields")
         resource_type.check_create(resource.id, scope, fields)
-        await self._write(resource_type, scope, resource.id, Op.CREATE, fields)
+        await self.write(resource_type.name, scope, resource.id, Op.CREATE, fields)
 
     async def update(self, model: type[Resource], resource_id: str, /, **fields: Any) -> None:
         """Set fields of a resource, as somebody who has seen it as it is now."""
@@ -114,13 +114,13 @@ class EngineHookTransaction:
         if resource_type.rule.whole_record:
             held = {name: value for name, value in state.fields.items() if not _is_document(resource_type, name)}
             cleaned = {**held, **cleaned}
-        await self._write(resource_type, state.scope, resource_id, Op.UPDATE, cleaned)
+        await self.write(resource_type.name, state.scope, resource_id, Op.UPDATE, cleaned)
 
     async def delete(self, model: type[Resource], resource_id: str, /) -> None:
         """Delete a resource."""
         resource_type = self._app.type_of(model)
         state = await self._standing(resource_type, resource_id)
-        await self._write(resource_type, state.scope, resource_id, Op.DELETE, {})
+        await self.write(resource_type.name, state.scope, resource_id, Op.DELETE, {})
 
     async def has_seen(self, change: Change, resource: Resource, /, *fields: str) -> bool:
         """Law 1: whether whoever made `change` had been shown `resource`, or those fields, by base or as its author."""
@@ -172,9 +172,12 @@ class EngineHookTransaction:
     def _resource(self, model: type[R], state: State) -> R:
         return model.from_fields(state.id, self._shown.fields(state))
 
-    async def _write(
-        self, resource_type: ResourceType, scope: str, resource_id: str, op: Op, fields: dict[str, object]
+    async def write(
+        self, type_name: str, scope: str, resource_id: str, op: Op, fields: Mapping[str, JsonValue]
     ) -> None:
+        """Make a change as the server, of what has been checked; raises `InvalidValue` if it cannot be."""
+        resource_type = self._app.type(type_name)
+        assert resource_type is not None
         workspace = self._workspace
         workspace.need(scope)
         state = await self._load((resource_type.name, resource_id))
@@ -238,6 +241,15 @@ class EngineHookTransaction:
         unknown = [key for key in keys if not self._workspace.knows(key)]
         if unknown:
             self._workspace.add(await self._transaction.load(Wanted(resources=unknown)), unknown)
+
+    async def lives(self, type_name: str, prefix: str) -> bool:
+        """Whether a resource of that type lives, in whatever scope, whose id begins with `prefix` and goes on."""
+        written = {state.id: state for state in self._workspace.written_of(type_name) if state.id.startswith(prefix)}
+        if any(state.deleted is None for state in written.values()):
+            return True
+        # What was deleted here still lives in the store.
+        found = await self._transaction.of_type(type_name, after=prefix, limit=len(written) + 1)
+        return any(row.id.startswith(prefix) and row.id not in written for row in found)
 
     def _refuse(self, change: Change, failure: BaseException) -> NoReturn:
         """A hook that fails refuses its change, and the queue behind it goes on (invariant 6)."""

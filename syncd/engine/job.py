@@ -14,6 +14,7 @@ from conflict_rules.wire import encode_outcome
 from syncd.engine.documents import DocumentJudge, Judged, StaleDocument
 from syncd.engine.incoming import Incoming, rejected
 from syncd.engine.portions import units_of
+from syncd.engine.principal import OPERATOR, Principal
 from syncd.engine.settle import Reply
 from syncd.engine.workspace import Workspace
 from syncd.errors import SyncdError
@@ -28,20 +29,28 @@ _CROWDED: Final = rejected(
 
 @dataclass(frozen=True, slots=True)
 class PushReply:
-    """The answer to a push. `settled`: the replica's highest settled number. `outcomes`: wire form, in order."""
+    """The answer to a push. `settled`: the replica's highest settled number. `outcomes`: wire form, in order.
+
+    `refused`: why nothing of it was looked at.
+    """
 
     replica: str
     settled: int
     outcomes: Sequence[dict[str, JsonValue]]
+    refused: SyncdError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Changes of one replica that are settled in one go. `corrects`: see `Pusher.push`."""
+    """Changes of one replica that are settled in one go. `corrects`, `principal`: see `Pusher.push`. `commanded`: they
+    carry out a command of the principal's.
+    """
 
     replica: str
     incoming: Sequence[Incoming]
     corrects: bool = False
+    principal: Principal = OPERATOR
+    commanded: bool = False
     judged: Judged = field(default_factory=Judged)
 
     @property
@@ -95,9 +104,15 @@ class JudgedCommits:
 
     async def _try(self, job: Job, *, reborn: bool = False) -> PushReply:
         if not self._judge.concerns(job.incoming):
-            return await self._submit(job)
+            return _answered(await self._submit(job))
         async with self._judge.judged(job.incoming, reborn=reborn) as judged:
-            return await self._submit(replace(job, judged=judged))
+            return _answered(await self._submit(replace(job, judged=judged)))
+
+
+def _answered(reply: PushReply) -> PushReply:
+    if reply.refused is not None:
+        raise reply.refused
+    return reply
 
 
 def check_documents(job: Job, replies: Sequence[Reply], workspace: Workspace) -> None:

@@ -10,13 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
 
-from conflict_rules import Change, Clock, Kind, Outcome, Stamp
+from conflict_rules import Change, Kind, Outcome, Stamp
 from conflict_rules.values import JsonValue, valid_replica
 from conflict_rules.wire import (
     MalformedChange,
@@ -24,54 +24,41 @@ from conflict_rules.wire import (
     decode_change,
     decode_outcome,
     encode_outcome,
-    encode_state,
     spelling_of,
 )
 from syncd.app import App
 from syncd.bus.protocol import Bus
 from syncd.documents.protocol import Documents
 from syncd.engine.acts import Acts
-from syncd.engine.apply import Applier
 from syncd.engine.delta import deltas_of
-from syncd.engine.disputes import Disputes
 from syncd.engine.documents import DocumentJudge, kind_of
+from syncd.engine.entry import DROPPED_REPLICA, REPLAY_REPLICA, SERVER_REPLICA
 from syncd.engine.failed_updates import newly_marked
 from syncd.engine.group_commit import GroupCommit
-from syncd.engine.hook_documents import MOST_BYTES, Content, HookDocuments, Position, Shown, size_of
-from syncd.engine.hook_transaction import EngineHookTransaction
+from syncd.engine.group_run import GroupRun
+from syncd.engine.hook_documents import HookDocuments
 from syncd.engine.incoming import SCATTERED, Incoming
-from syncd.engine.job import Job, JudgedCommits, PushReply, check_documents
+from syncd.engine.job import Job, JudgedCommits, PushReply
 from syncd.engine.limits import Limits
 from syncd.engine.portions import Pace, group_of, scattered_groups, take_portion, units_of
-from syncd.engine.settle import Reply, Settler
+from syncd.engine.principal import OPERATOR, AsOfNow, Caller, Principal, as_he_came
 from syncd.engine.squash import Squasher
 from syncd.engine.upgrade import OTHER_VERSION, behind, lift
 from syncd.engine.watch import Watcher
 from syncd.engine.workspace import Workspace
-from syncd.errors import AppError, InvalidMessage, StoreUnavailable, SyncdError, TooLarge
-from syncd.store.protocol import ResourceKey, Store, Transaction, Wanted
+from syncd.errors import Forbidden, InvalidMessage, StoreUnavailable, SyncdError, TooLarge
+from syncd.store.protocol import Commit, Loaded, Store
 
-__all__ = ["PushReply", "Pusher"]
+__all__ = ["PushReply", "Pusher", "check_own_name"]
 
 log = structlog.get_logger(__name__)
 
 _MAX_GROUP_CHANGES: Final = 500
 """Changes in one group commit: enough to share a disk write, few enough not to keep others waiting for long."""
 _MAX_WAITING_CHANGES: Final = 50_000
-_LONGEST_STRETCH_S: Final = 0.002
-"""Of settling, with no rest between two jobs of a group."""
-_MAX_RUNS: Final = 8
-"""How often a group may run, each time with more locks: twice as a rule, more if hooks are led on by what they read."""
-_SERVER_REPLICA: Final = "server-"
-
-
-class _NeedsMore(Exception):
-    """What was run needs scopes whose locks are not held, or documents to show: it is run again with them (law 5)."""
-
-    def __init__(self, scopes: set[str], documents: set[Position]) -> None:
-        super().__init__(", ".join(sorted(scopes)))
-        self.scopes = scopes
-        self.documents = documents
+_RESERVED: Final = (SERVER_REPLICA, REPLAY_REPLICA, DROPPED_REPLICA)
+_MOST_ACTS: Final = 1_000
+"""Users on whose behalf it numbers changes at a time; for others it begins anew."""
 
 
 class Pusher:
@@ -86,22 +73,22 @@ class Pusher:
         now_ms: Callable[[], int],
         limits: Limits,
         documents: Documents | None = None,
+        *,
+        as_of_now: AsOfNow = as_he_came,
     ) -> None:
+        """`as_of_now`: who somebody is when his changes are applied, which may be long after he came in."""
         app.upgrades.check()
         self.on_rejected: Callable[[Set[str]], None] = lambda replicas: None
         """Told, after each commit, whose changes were rejected in it; whoever looks after the quarantine sets this."""
-        self._store = store
         self._app = app
         self._bus = bus
         self._watcher = watcher
         self._now_ms = now_ms
         self._limits = limits
-        self._server_replica = _SERVER_REPLICA + store.incarnation
-        self._clock = Clock(self._server_replica, now_ms)
-        self._acts = Acts(self._server_replica, now_ms, self._push_acts)
+        self._acts: dict[str, Acts] = {}
+        self._acts_made = count(1)
         self._pace = Pace(time.monotonic)
         self._judge = DocumentJudge(app, store, documents)
-        self._hook_documents = HookDocuments(store, documents)
         self._squasher = (
             None
             if documents is None
@@ -114,29 +101,53 @@ class Pusher:
                 lambda replicas: self.on_rejected(replicas),
             )
         )
+        self._groups = GroupRun(
+            store,
+            app,
+            now_ms,
+            limits,
+            HookDocuments(store, documents),
+            server=SERVER_REPLICA + store.incarnation,
+            on_commit=self._committed,
+            as_of_now=as_of_now,
+        )
         self._under_way = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._judged = JudgedCommits(self._judge, lambda job: self._commits.submit(job))
         self._commits: GroupCommit[Job, PushReply] = GroupCommit(
-            self._run,
+            self._groups.run,
             weigh=lambda job: max(1, len(job.incoming)),
             max_weight=_MAX_GROUP_CHANGES,
             max_waiting=_MAX_WAITING_CHANGES,
         )
 
-    async def push(self, replica: str, schema: int, changes: Sequence[object], *, corrects: bool = False) -> PushReply:
+    async def push(
+        self,
+        replica: str,
+        schema: int,
+        changes: Sequence[object],
+        *,
+        corrects: bool = False,
+        principal: Principal = OPERATOR,
+    ) -> PushReply:
         """Settle the changes of one replica, oldest first, and answer each; durable when this returns (invariant 1).
 
         `changes`: as they were sent. `schema`: the app version that changes were made under which do not say.
         `corrects`: for clients that cannot be told an outcome; then what a refused or overruled change was about gets a
-        new version (a refused create a tombstone), so that the next pull puts it right (law 11).
+        new version (a refused create a tombstone), so that the next pull puts it right (law 11). `principal`: whose
+        changes these are; whether he may make one is looked up when it is applied, and what he may not goes to the
+        quarantine.
+        Raises `Forbidden` for whoever may never push, and for a replica that belongs to somebody else, and
+        `Unauthenticated` if what he came in by has ended meanwhile.
         Raises `InvalidMessage` or `TooLarge` for the envelope, `StoreError` if the database failed at once; then
         nothing was applied, unless the connection to it broke in the very moment of the commit. If it fails later, what
         was not reached is answered `retry_later`. Sending again is always safe.
         """
-        if not valid_replica(replica) or replica.startswith(_SERVER_REPLICA):
+        if principal.caller in (Caller.LINK, Caller.NOBODY):
+            raise Forbidden("whoever comes by a share link may read, and not write", code="read_only")
+        if not valid_replica(replica) or replica.startswith(SERVER_REPLICA):
             raise InvalidMessage(
-                f"replica: 1 to 64 characters of A-Z a-z 0-9 _ -, not beginning with {_SERVER_REPLICA!r}",
+                f"replica: 1 to 64 characters of A-Z a-z 0-9 _ -, not beginning with {SERVER_REPLICA!r}",
                 field="replica",
                 code="invalid_replica",
             )
@@ -153,16 +164,26 @@ class Pusher:
         try:
             # Law 3: what a replica sends behind a long push must not come between its portions, as a gap or a reuse.
             async with self._turns.setdefault(replica, asyncio.Lock()):
-                return await self._push(replica, schema, changes, corrects)
+                return await self._push(replica, schema, changes, corrects=corrects, principal=principal)
         finally:
             self._under_way -= len(changes)
 
-    async def act(self, drafts: Sequence[Mapping[str, JsonValue]]) -> list[dict[str, JsonValue]]:
+    async def act(
+        self, drafts: Sequence[Mapping[str, JsonValue]], principal: Principal = OPERATOR, *, commanded: bool = False
+    ) -> list[dict[str, JsonValue]]:
         """Make changes for somebody who has no replica: wire form without `n` and `stamp`; an outcome for each.
 
-        Durable when this returns. Raises what `push` raises.
+        `principal`: on whose behalf, with his rights. `commanded`: whether they carry out a command, which alone may
+        change built-in types (law 7). Durable when this returns. Raises what `push` raises.
         """
-        return await self._acts.act(drafts)
+        acts = self._acts.get(principal.user)
+        if acts is None:
+            # Never a name that was there before: its numbers are used.
+            name = f"{self._groups.server}-{next(self._acts_made)}" if principal.user else self._groups.server
+            acts = self._acts[principal.user] = Acts(name, self._now_ms, self._push_acts)
+            while len(self._acts) > _MOST_ACTS:
+                self._acts.pop(next(user for user in self._acts if user))
+        return await acts.act(drafts, principal, commanded=commanded)
 
     async def close(self) -> None:
         """Let what was taken be committed, and take no more."""
@@ -170,14 +191,39 @@ class Pusher:
         if self._squasher is not None:
             await self._squasher.close()
 
-    async def _push(self, replica: str, schema: int, changes: Sequence[object], corrects: bool = False) -> PushReply:
+    def _committed(self, commit: Commit, workspace: Workspace, before: Loaded) -> None:
+        """News of a commit, to whoever waits for it; neither waits for the other."""
+        if commit.updates and self._squasher is not None:
+            self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
+        self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
+        for row in newly_marked(before.replicas, commit.replicas):
+            log.warning("document_updates_failed", replica=row.id, failed=row.failed_updates)
+        self.publish(commit, before.scopes)
+
+    def publish(self, commit: Commit, heads_before: Mapping[str, int]) -> None:
+        """Tell everybody who watches of what was committed, by this or by whoever else writes as the server."""
+        for delta in deltas_of(commit, heads_before):
+            self._watcher.offer(delta)
+            self._bus.publish(delta.scope, delta.upto)
+
+    async def _push(
+        self,
+        replica: str,
+        schema: int,
+        changes: Sequence[object],
+        *,
+        corrects: bool = False,
+        principal: Principal = OPERATOR,
+        commanded: bool = False,
+    ) -> PushReply:
         self._pace.begin(len(changes))
         units, scattered = units_of(changes), scattered_groups(changes)
         outcomes: list[dict[str, JsonValue]] = []
         settled: int | None = None
         while True:
             began = time.monotonic()
-            job = self._job(replica, schema, take_portion(units, self._pace.portion), scattered, corrects)
+            incoming = self._read(replica, schema, take_portion(units, self._pace.portion), scattered)
+            job = Job(replica, incoming, corrects, principal, commanded)
             waits: Outcome | None
             try:
                 part = await self._judged.commit(job)
@@ -193,36 +239,30 @@ class Pusher:
                 settled = part.settled
                 waits = _waits_for_a_version(part)
             if waits is not None:
-                rest = self._job(replica, schema, list(chain.from_iterable(units)), scattered)
-                outcomes += [_not_now(member, waits) for member in rest.incoming]
+                rest = self._read(replica, schema, list(chain.from_iterable(units)), scattered)
+                outcomes += [_not_now(member, waits) for member in rest]
                 units.clear()
             if not units:
                 return PushReply(replica, settled, outcomes)
             await asyncio.sleep(self._pace.pause_s(time.monotonic() - began))
 
     async def _push_acts(
-        self, replica: str, changes: Sequence[object]
+        self, replica: str, changes: Sequence[object], principal: Principal, commanded: bool
     ) -> tuple[int | None, Sequence[dict[str, JsonValue]]]:
-        reply = await self._push(replica, self._app.version, changes)
+        reply = await self._push(replica, self._app.version, changes, principal=principal, commanded=commanded)
         return reply.settled, reply.outcomes
 
-    def _job(
-        self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str], corrects: bool = False
-    ) -> Job:
+    def _read(self, replica: str, schema: int, raws: Sequence[object], scattered: Collection[str]) -> list[Incoming]:
         arrival = Stamp(self._now_ms(), 0, replica)
-        return Job(
-            replica,
-            [
-                self._incoming(
-                    decode_change(raw, replica, schema=schema, stamp=arrival),
-                    raw,
-                    # What stands between its members is settled before the last of them: too late for all or none.
-                    refused=SCATTERED if group_of(raw) in scattered else None,
-                )
-                for raw in raws
-            ],
-            corrects,
-        )
+        return [
+            self._incoming(
+                decode_change(raw, replica, schema=schema, stamp=arrival),
+                raw,
+                # What stands between its members is settled before the last of them: too late for all or none.
+                refused=SCATTERED if group_of(raw) in scattered else None,
+            )
+            for raw in raws
+        ]
 
     def _incoming(self, change: Change | MalformedChange, raw: object, refused: Outcome | None) -> Incoming:
         """A change in the words of the app's version; law 3 and the history go by what was sent."""
@@ -240,98 +280,13 @@ class Pusher:
             return Incoming(change, raw, digest, refused, lifted, spelling)
         return Incoming(change, raw, digest, refused or lifted, None, spelling)
 
-    async def _run(self, jobs: Sequence[Job]) -> list[PushReply]:
-        scopes = {change.scope for job in jobs for change in job.changes if change.scope}
-        contents = {position: content for job in jobs for position, content in job.judged.contents.items()}
-        full = size_of(contents) + MOST_BYTES
-        for _ in range(_MAX_RUNS - 1):
-            try:
-                return await self._run_locked(jobs, scopes, contents)
-            except _NeedsMore as needed:
-                # Law 5: locks are taken in one sorted order, so a set that has grown is taken anew from the start.
-                scopes |= needed.scopes
-                contents |= await self._hook_documents.read(needed.documents, full - size_of(contents))
-                if len(jobs) > 1 and size_of(contents) >= full:
-                    # Alone there is room for each.
-                    raise AppError(f"the hooks of the app {self._app.name!r} look at many documents") from None
-        if len(jobs) > 1:
-            raise AppError(f"each run of the hooks of the app {self._app.name!r} touches further scopes")
-        return await self._run_locked(jobs, scopes, contents, may_grow=False)
 
-    async def _run_locked(
-        self, jobs: Sequence[Job], scopes: set[str], contents: Mapping[Position, Content], *, may_grow: bool = True
-    ) -> list[PushReply]:
-        now_ms = self._now_ms()
-        replicas = {job.replica for job in jobs}
-        keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
-        if any(self._app.hooks(name) for name in {type_name for type_name, _ in keys}):
-            replicas.add(self._server_replica)
-        numbers = {(job.replica, n) for job in jobs for member in job.incoming if (n := member.change.n) is not None}
-        documents = [key for job in jobs for key in job.judged.keys]
-        async with self._store.transaction(replicas=replicas, scopes=scopes) as transaction:
-            workspace = Workspace(may_grow=may_grow)
-            loaded = await transaction.load(Wanted(replicas, scopes, keys, numbers, documents))
-            workspace.add(loaded, keys)
-            shown = Shown(self._app, workspace, contents, may_miss=may_grow)
-            for job in jobs:
-                job.judged.check_heads(workspace.documents)
-            replies = []
-            rested = time.monotonic()
-            for job in jobs:
-                replies.append(await self._settle(job, workspace, transaction, shown, now_ms))
-                if time.monotonic() - rested > _LONGEST_STRETCH_S:
-                    # A long group must not keep live frames and other requests waiting.
-                    await asyncio.sleep(0)
-                    rested = time.monotonic()
-            if workspace.missing or shown.missing:
-                raise _NeedsMore(workspace.missing, shown.missing)
-            commit = workspace.commit(now_ms)
-            if commit is not None:
-                await transaction.commit(commit)
-        if commit is not None:
-            if commit.updates and self._squasher is not None:
-                self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
-            self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
-            for row in newly_marked(loaded.replicas, commit.replicas):
-                log.warning("document_updates_failed", replica=row.id, failed=row.failed_updates)
-            for delta in deltas_of(commit, loaded.scopes):
-                self._watcher.offer(delta)
-                self._bus.publish(delta.scope, delta.upto)
-        return replies
-
-    async def _settle(
-        self, job: Job, workspace: Workspace, transaction: Transaction, shown: Shown, now_ms: int
-    ) -> PushReply:
-        hook_transaction = EngineHookTransaction(
-            transaction,
-            workspace,
-            self._app,
-            server=self._server_replica,
-            clock=self._clock,
-            now_ms=now_ms,
-            shown=shown,
+def check_own_name(replica: str, principal: Principal) -> None:
+    """Raise `InvalidMessage` if somebody names his replica as the server names its own."""
+    if principal.caller is not Caller.OPERATOR and replica.startswith(_RESERVED):
+        raise InvalidMessage(
+            f"replica: not beginning with {', '.join(_RESERVED)}", field="replica", code="invalid_replica"
         )
-        disputes = Disputes(workspace, hook_transaction.look_for)
-        applier = Applier(
-            workspace,
-            self._app,
-            self._limits,
-            job.replica,
-            now_ms,
-            disputes,
-            hook_transaction.run_hooks,
-            job.judged,
-            corrects=job.corrects,
-        )
-        settler = Settler(workspace, self._app, self._limits, job.replica, now_ms, applier)
-        replies = await settler.settle(job.incoming)
-        if not workspace.missing and not shown.missing:
-            # Else it is done again, and a hook may have turned away what it could not see.
-            check_documents(job, replies, workspace)
-        outcomes = [
-            _encode_reply(reply, member, workspace) for reply, member in zip(replies, job.incoming, strict=True)
-        ]
-        return PushReply(job.replica, workspace.replica(job.replica).settled, outcomes)
 
 
 def _not_now(member: Incoming, waits: Outcome) -> dict[str, JsonValue]:
@@ -345,19 +300,3 @@ def _waits_for_a_version(reply: PushReply) -> Outcome | None:
         return None
     outcome, n = decode_outcome(last), last["n"]
     return outcome if outcome.field is None or not isinstance(n, int) else behind(n, outcome)
-
-
-def _encode_reply(reply: Reply, member: Incoming, workspace: Workspace) -> dict[str, JsonValue]:
-    encoded = encode_outcome(reply.n, reply.outcome)
-    if reply.repeat:
-        encoded["repeat"] = True
-    if reply.expected is not None:
-        encoded["expected"] = reply.expected
-    change = member.change
-    as_intended = reply.outcome.kind in (Kind.APPLIED, Kind.RETRY_LATER)
-    if not as_intended and not reply.repeat and isinstance(change, Change):
-        state = workspace.state((change.type, change.id))
-        # A resource of another scope is not this change's to see.
-        if state is not None and change.scope in ("", state.scope):
-            encoded["resource"] = encode_state(state)
-    return encoded

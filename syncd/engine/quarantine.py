@@ -18,8 +18,9 @@ import structlog
 from conflict_rules import Stamp
 from conflict_rules.values import JsonValue
 from syncd.engine.entry import Entry, read_entry, replay_replica
+from syncd.engine.principal import OPERATOR, Caller, Principal
 from syncd.engine.push import PushReply
-from syncd.errors import SyncdError
+from syncd.errors import Forbidden, SyncdError
 from syncd.store.protocol import Commit, Deal, Dealt, LedgerRow, QuarantineTotal, Store, Wanted
 
 __all__ = ["MAX_ITEMS", "Bounds", "ExportFile", "Quarantine", "Waiting", "export_line"]
@@ -34,7 +35,14 @@ _ROOM: Final = 0.9
 
 Number = tuple[str, int]
 """(replica, n)."""
-Push = Callable[[str, int, Sequence[object]], Awaitable[PushReply]]
+
+
+class Push(Protocol):
+    """Settles changes of a replica on somebody's behalf (`Pusher.push`)."""
+
+    def __call__(
+        self, replica: str, schema: int, changes: Sequence[object], *, principal: Principal = OPERATOR
+    ) -> Awaitable[PushReply]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +96,50 @@ class Quarantine:
         type: str | None = None,
         after: int = 0,
         limit: int = 100,
+        principal: Principal = OPERATOR,
     ) -> Waiting:
-        """What nobody has dealt with yet, and how much there is of each replica."""
+        """What nobody has dealt with yet, and how much there is of each replica; of his own, for `principal`, and where
+        he comes by a key to some scopes, of those.
+        """
+        user = _owner(principal)
         async with self._store.snapshot() as snapshot:
             page = await snapshot.quarantine(
                 replica=replica,
                 scope=scope,
+                scopes=principal.scopes,
                 type=type,
+                user=user,
                 after=after,
                 limit=min(limit, MAX_ITEMS),
                 limit_bytes=_PAGE_BYTES,
             )
-            totals = await snapshot.quarantine_totals(None if replica is None else [replica])
+            totals = await snapshot.quarantine_totals(None if replica is None else [replica], user, principal.scopes)
         return Waiting(list(map(read_entry, page.rows)), page.rows[-1].no if page.more else None, totals)
 
-    async def replay(self, items: Sequence[Number]) -> list[dict[str, JsonValue]]:
+    async def replay(self, items: Sequence[Number], principal: Principal = OPERATOR) -> list[dict[str, JsonValue]]:
         """Settle these changes anew; for each what became of it. A change of a group brings its whole group along.
 
-        "result": replayed, rejected (it stays in the quarantine), not_now, or why it cannot be replayed.
+        They are made with the rights of `principal`, who may replay his own. "result": replayed, rejected (it stays in
+        the quarantine), not_now, or why it cannot be replayed. Raises `Forbidden` for a suspended account.
         """
-        told: dict[Number, dict[str, JsonValue]] = {}
+        _check_may_deal(principal)
+        told = {number: _result(number, "unknown") for number in await self._foreign(items, principal)}
         async with self._dealing:
             # The author's own order, whatever order they are named in.
             for number in sorted(set(items)):
                 if number not in told:
-                    told.update(await self._replay(number))
+                    told.update(await self._replay(number, principal))
         return [told[number] for number in items]
 
-    async def dismiss(self, items: Sequence[Number]) -> list[dict[str, JsonValue]]:
-        """Take these changes out of the quarantine; they stay in the history, as they were sent."""
+    async def dismiss(self, items: Sequence[Number], principal: Principal = OPERATOR) -> list[dict[str, JsonValue]]:
+        """Take these changes out of the quarantine, `principal` his own; the history keeps them, as they were sent.
+
+        Raises `Forbidden` for a suspended account.
+        """
+        _check_may_deal(principal)
+        foreign = await self._foreign(items, principal)
         async with self._dealing:
-            rows = await self._rows(items)
+            rows = await self._rows([number for number in items if number not in foreign])
             refused = {number: _refusal(rows.get(number)) for number in items}
             await self._deal([number for number, reason in refused.items() if reason is None], Dealt.DISMISSED)
         return [_result(number, refused[number] or "dismissed") for number in items]
@@ -184,7 +205,18 @@ class Quarantine:
         log.warning("quarantine_exported", replica=total.replica, changes=exported, file=self._file.name)
         return exported
 
-    async def _replay(self, number: Number) -> dict[Number, dict[str, JsonValue]]:
+    async def _foreign(self, items: Sequence[Number], principal: Principal) -> set[Number]:
+        """Those that are not his, or not where his key opens: he is not told that they are there."""
+        user = _owner(principal)
+        if user is None:
+            return set()
+        async with self._store.snapshot() as snapshot:
+            owners = await snapshot.owners({replica for replica, _ in items})
+            rows = {} if principal.scopes is None else await snapshot.ledger(items)
+        elsewhere = {number for number, row in rows.items() if row.settled.scope not in (principal.scopes or ())}
+        return elsewhere | {number for number in items if owners.get(number[0]) != user}
+
+    async def _replay(self, number: Number, principal: Principal) -> dict[Number, dict[str, JsonValue]]:
         rows = await self._rows([number])
         reason = _refusal(rows.get(number))
         if reason is not None:
@@ -196,7 +228,7 @@ class Quarantine:
         replica = replay_replica(*numbers[0])
         outcomes = await self._earlier_replay(replica, len(unit))
         if outcomes is None:
-            outcomes = await self._push_again(replica, unit)
+            outcomes = await self._push_again(replica, unit, principal)
         verdict = _verdict(outcomes)
         if verdict == "replayed":
             await self._deal(numbers, Dealt.REPLAYED)
@@ -219,10 +251,12 @@ class Quarantine:
         outcomes = [json.loads(rows[each].settled.outcome) for each in last if each in rows]
         return outcomes if len(outcomes) == size and _verdict(outcomes) == "replayed" else None
 
-    async def _push_again(self, replica: str, unit: Sequence[LedgerRow]) -> list[dict[str, JsonValue]]:
+    async def _push_again(
+        self, replica: str, unit: Sequence[LedgerRow], principal: Principal
+    ) -> list[dict[str, JsonValue]]:
         first = await self._settled(replica) + 1
         changes = [_anew(row, replica, n) for n, row in enumerate(unit, first)]
-        reply = await self._push(replica, 1, changes)
+        reply = await self._push(replica, 1, changes, principal=principal)
         return list(reply.outcomes)
 
     async def _settled(self, replica: str) -> int:
@@ -254,6 +288,25 @@ class Quarantine:
             return
         async with self._store.transaction(replicas={replica for replica, _ in numbers}, scopes=()) as transaction:
             await transaction.commit(Commit(deals=[Deal(replica, n, dealt) for replica, n in numbers]))
+
+
+def _owner(principal: Principal) -> str | None:
+    """Whose replicas he may look at; None: everybody's. Raises `Forbidden` for whoever has none."""
+    if principal.caller is Caller.OPERATOR:
+        return None
+    if principal.caller is not Caller.USER:
+        raise Forbidden("whoever comes by a share link has sent nothing", code="read_only")
+    return principal.user
+
+
+def _check_may_deal(principal: Principal) -> None:
+    """Raise `Forbidden` for a suspended account, which may look at what waits of it and no more."""
+    if principal.suspended:
+        raise Forbidden(
+            "this account is suspended: what waits of it stays as it is",
+            code="account_suspended",
+            hint="Ask whoever runs the server; nothing is lost meanwhile.",
+        )
 
 
 def export_line(row: LedgerRow, now_ms: int) -> bytes:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from conflict_rules.digest import resource_digest
 from conflict_rules.wire import decode_state
 from syncd.engine.reader_class import ReaderClass
-from syncd.store.protocol import Snapshot
+from syncd.store.protocol import Page, Snapshot
 
 __all__ = ["ReaderDigests"]
 
@@ -56,10 +56,11 @@ async def _summed(snapshot: Snapshot, scope: str, reader: ReaderClass) -> bytes:
     while more:
         page = await snapshot.page(scope, after, _PAGE_BYTES, types=reader.types, limit_rows=_PAGE_ROWS)
         if page.bodies:
-            total += await asyncio.to_thread(_sum, scope, page.bodies)
+            total += await asyncio.to_thread(_sum, scope, page, reader)
         after, more = page.upto, page.more
     return (total % _MODULUS).to_bytes(16, "big")
 
 
-def _sum(scope: str, bodies: Sequence[bytes]) -> int:
-    return sum(resource_digest(decode_state(json.loads(body), scope)) for body in bodies)
+def _sum(scope: str, page: Page, reader: ReaderClass) -> int:
+    shown = reader.shown(zip(page.types, page.bodies, strict=True))
+    return sum(resource_digest(decode_state(json.loads(body), scope)) for body in shown)

@@ -118,5 +118,6 @@ def _time(stamp: Stamp) -> str:
 def _told(entry: Entry) -> str:
     """What its author was told."""
     outcome = entry.outcome
-    reason = outcome.message or "no reason was kept"
-    return f"{outcome.kind.value}: {reason} ({outcome.code or 'no code'})"
+    if outcome.message is None:
+        return f"{outcome.kind.value}: {outcome.code or 'no reason was kept'}"
+    return f"{outcome.kind.value}: {outcome.message} ({outcome.code or 'no code'})"

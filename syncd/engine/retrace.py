@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from conflict_rules import Change, InvalidValue, Kind, Mark, Op, Origin, Rule, State, apply_change, rule_by_name
+from conflict_rules.scrubbed import by_scrubber, scrubbed
 from syncd.engine.entry import Entry
 
 __all__ = ["Retrace", "Step"]
@@ -23,7 +24,7 @@ Lift = Callable[[Change], Change]
 class Step:
     """One entry, and the resource before and after it; the same object where it changed nothing.
 
-    `change`: as it was applied, None if it cannot be read.
+    `change`: as it was applied, without the fields that it only told; None if it cannot be read.
     """
 
     entry: Entry
@@ -51,6 +52,8 @@ class Retrace:
         before, change = self.state, entry.change
         if change is not None and self._lift is not None and entry.outcome.kind is not Kind.REJECTED:
             change = self._lifted(change)
+        if change is not None and (told := entry.outcome.told):
+            change = replace(change, fields={name: each for name, each in change.fields.items() if name not in told})
         if change is not None and _moved(entry, before):
             self.state = self._apply(entry, change)
         return Step(entry, change, before, self.state)
@@ -66,6 +69,9 @@ class Retrace:
 
     def _apply(self, entry: Entry, change: Change) -> State | None:
         version = entry.outcome.version
+        if self.state is not None and by_scrubber(entry.replica):
+            left = None if change.op is Op.DELETE else change.fields
+            return scrubbed(self.state, left, Mark(version, change.stamp), Origin(entry.replica, entry.n))
         try:
             merged = apply_change(self._rule, self.state, change, version)
         except InvalidValue:

@@ -15,6 +15,7 @@ from conflict_rules import Change, InvalidValue, Kind, Op, Outcome, State
 from conflict_rules.quick_to_make import quick_to_make
 from conflict_rules.wire import MalformedChange, decode_outcome, outcome_text
 from syncd.app import App
+from syncd.engine.admission import Admission, is_denied
 from syncd.engine.apply import Applied, Applier
 from syncd.engine.failed_updates import marked
 from syncd.engine.incoming import Incoming, kept, rejected, rejected_as, scope_of
@@ -47,18 +48,36 @@ class Settler:
     """Settles the changes of one replica, in order, in one workspace."""
 
     def __init__(
-        self, workspace: Workspace, app: App, limits: Limits, replica: str, now_ms: int, applier: Applier
+        self,
+        workspace: Workspace,
+        app: App,
+        limits: Limits,
+        replica: str,
+        now_ms: int,
+        applier: Applier,
+        admission: Admission,
+        user: str = "",
+        *,
+        closed: bool = False,
     ) -> None:
+        """`user`: whose the replica is from its first change on, "" for nobody's. `closed`: it has a past that is
+        nobody's, and settles no further number: whoever comes makes his changes anew under another replica id.
+        """
         self._workspace = workspace
         self._app = app
         self._limits = limits
         self._replica = replica
         self._now_ms = now_ms
         self._applier = applier
+        self._admission = admission
+        self._user = user
+        self._closed = closed
         self._waits: Outcome | None = None
 
     async def settle(self, incoming: Sequence[Incoming]) -> list[Reply]:
         """An answer to each change, in order. Changes with the same `group` are neighbours, settled all or none."""
+        if self._closed:
+            return [self._answer_from_the_past(member) for member in incoming]
         replies: list[Reply] = []
         for unit in in_units(incoming, lambda member: group_of(member.raw)):
             replies += await self._settle_unit(unit)
@@ -99,6 +118,14 @@ class Settler:
             for place, member in enumerate(unit)
         ]
 
+    def _answer_from_the_past(self, member: Incoming) -> Reply:
+        """A repeat gets its outcome; what is new, no number."""
+        n, settled = member.change.n, self._workspace.replica(self._replica).settled
+        if n is None or n <= settled:
+            return self._answer_without_settling(member, settled + 1)
+        message = "what this replica sent before belongs to no account; make this one anew under a new replica id"
+        return Reply(n, Outcome(Kind.REJECTED, code="id_reuse", message=message, field="replica"))
+
     def _answer_without_settling(self, member: Incoming, expected: int) -> Reply:
         n = member.change.n
         if n is None:
@@ -127,7 +154,7 @@ class Settler:
         start = workspace.mark()
         applied: list[Applied] = []
         for incoming in unit:
-            member = self._at_home(incoming)
+            member = await self._at_home(incoming)
             head = workspace.head(scope_of(member))
             applied.append(await self._applier.apply(member))
             self._record(applied[-1], head)
@@ -145,26 +172,27 @@ class Settler:
             applied = down
         return [Reply(each.member.change.n, each.outcome) for each in applied]
 
-    def _at_home(self, member: Incoming) -> Incoming:
+    async def _at_home(self, member: Incoming) -> Incoming:
         """A change that names no scope gets the one in which its resource lives, or will live."""
         change = member.change
         if not isinstance(change, Change) or change.scope or member.refused is not None:
             return member
         try:
-            scope = self._home_of(change)
+            scope = await self._home_of(change)
         except InvalidValue as invalid:
             return replace(member, refused=rejected(invalid.code, str(invalid), invalid.field))
         self._workspace.need(scope)
         return replace(member, change=replace(change, scope=scope))
 
-    def _home_of(self, change: Change) -> str:
+    async def _home_of(self, change: Change) -> str:
         state = self._state_of(change)
-        if state is not None:
+        if state is not None and await self._admission.finds(state):
             return state.scope
         resource_type = self._app.type(change.type)
         if resource_type is None:
             raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
-        if change.op is not Op.CREATE:
+        if state is not None or change.op is not Op.CREATE:
+            # Of what he may neither see nor change nobody is told that it is there.
             message = f"there is no {change.type} {change.id!r}: it never was, or was deleted long ago"
             raise InvalidValue("unknown_resource", "id", message)
         scope = resource_type.scope_of(change.id, change.fields)
@@ -182,7 +210,7 @@ class Settler:
             state = self._state_of(each.member.change)
             version = min(each.outcome.version, 0 if state is None else state.version)
             return replace(each, outcome=replace(each.outcome, version=version))
-        if each.member.refused is not None:
+        if each.member.refused is not None or is_denied(each.outcome):
             return each
         return replace(each, outcome=_with_its_group(culprit.member.change.n, culprit.outcome))
 
@@ -225,6 +253,7 @@ class Settler:
                 before.seen_at_ms,
                 before.failed_updates,
                 before.failed_at_ms,
+                before.user or self._user,
             ),
         )
 

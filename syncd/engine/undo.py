@@ -8,11 +8,12 @@ It has seen what stands now, so that it may overwrite it, and is kept in the his
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from conflict_rules import Op, Rule, State
 from conflict_rules.crdt import Collaborative
+from conflict_rules.later_stamp import LaterStamp
 from conflict_rules.values import JsonValue, canonical_json, same_value
 from syncd.errors import InvalidMessage
 
@@ -72,11 +73,13 @@ def compose_undo(
     then: State | None,
     only: Collection[str] | None = None,
     edits: Mapping[str, bytes] | None = None,
+    shows: Callable[[str], bool] = lambda name: True,
 ) -> Undo:
     """The change that leads from `now` to `then`, each None where there was no such resource; `only`: these fields.
 
-    `edits`: of the documents that say something else by now, the update that leads back. Raises `InvalidMessage`
-    ("nothing_to_undo") where they say the same, or nothing can be taken back.
+    `edits`: of the documents that say something else by now, the update that leads back. `shows`: whether whoever asks
+    may see a field; one that he may not is in no part of the change. Raises `InvalidMessage` ("nothing_to_undo") where
+    they say the same, or nothing can be taken back.
     """
     lives = now is not None and now.deleted is None
     lived = then is not None and then.deleted is None
@@ -95,7 +98,10 @@ def compose_undo(
     if not fields:
         raise _nothing()
     if rule.whole_record:
-        values = {name: value for name, value in held.items() if not isinstance(rule.field_rule(name), Collaborative)}
+        # As a device sends it: what is not carried is left as it is, and a counter would count again what it is told.
+        values = {
+            name: value for name, value in held.items() if shows(name) and isinstance(rule.field_rule(name), LaterStamp)
+        }
         fields = {**values, **fields}
     return Undo(one.scope, one.type, one.id, Op.UPDATE, base, fields, was, left)
 

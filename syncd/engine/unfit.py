@@ -15,18 +15,19 @@ from typing import Final
 
 from conflict_rules.values import JsonValue, canonical_json
 from conflict_rules.wire import encode_outcome
+from syncd.engine.entry import DROPPED_REPLICA
 from syncd.engine.incoming import rejected
 from syncd.store.protocol import DocumentKey, ReplicaRow, SettledRow, Snapshot, StoredDocument
 
 __all__ = ["Unfit", "find_unfit", "quarantined"]
 
-_DROPPED: Final = "dropped-"
 _MAX_REPLICA: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """An update that fits nowhere. `replica`, `n`: which change brought it. `why`: a sentence without its end."""
+    """An update that fits nowhere. `replica`, `n`: which change brought it; `user`: whose replica that
+    is. `why`: a sentence without its end."""
 
     key: DocumentKey
     scope: str
@@ -34,14 +35,15 @@ class Unfit:
     n: int
     update: bytes
     why: str
+    user: str = ""
 
     @property
     def quarantine(self) -> str:
         """The replica under which it is kept."""
-        name = f"{_DROPPED}{self.replica}"
+        name = f"{DROPPED_REPLICA}{self.replica}"
         if len(name) <= _MAX_REPLICA:
             return name
-        return f"{_DROPPED}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+        return f"{DROPPED_REPLICA}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 async def find_unfit(
@@ -53,7 +55,12 @@ async def find_unfit(
     state = (await snapshot.states([(key.type, key.id)])).get((key.type, key.id))
     if state is None:
         return []
-    return [Unfit(key, state.scope, *numbers[seq], log[seq], why) for seq, why in dropped if seq in numbers]
+    owners = await snapshot.owners({replica for replica, _ in numbers.values()})
+    return [
+        Unfit(key, state.scope, *numbers[seq], log[seq], why, owners.get(numbers[seq][0], ""))
+        for seq, why in dropped
+        if seq in numbers
+    ]
 
 
 def quarantined(
@@ -66,7 +73,8 @@ def quarantined(
         known = replicas.get(one.quarantine)
         n = settled[one.quarantine] = settled.get(one.quarantine, 0 if known is None else known.settled) + 1
         rows.append(_row(one, n, scopes.get(one.scope, 0), now_ms))
-    return rows, [ReplicaRow(name, n) for name, n in settled.items()]
+    owners = {one.quarantine: one.user for one in unfit}
+    return rows, [ReplicaRow(name, n, user=owners[name]) for name, n in settled.items()]
 
 
 def _row(unfit: Unfit, n: int, version: int, now_ms: int) -> SettledRow:

@@ -8,20 +8,24 @@ was in memory brings updates of documents, and only to those who have asked for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import structlog
 
+from syncd.app.builtin import COMMANDED
 from syncd.bus.protocol import Bus
+from syncd.engine.authorise import Authoriser
 from syncd.engine.connection import Connection, LiveFrame
 from syncd.engine.cursor import Cursor
 from syncd.engine.delta import Delta, encode_delta, pack_frame
+from syncd.engine.doubts import Doubts
 from syncd.engine.limits import Limits
+from syncd.engine.principal import OPERATOR, Caller, Principal
 from syncd.engine.pull import Puller, check_scopes
 from syncd.engine.reader_class import SEES_ALL, ReaderClass
+from syncd.engine.topic import Guest, Standing, Topic
 from syncd.errors import SyncdError
 from syncd.store.protocol import Store
 
@@ -33,59 +37,19 @@ _MAX_DELTAS: Final = 64
 """Of one scope that wait in memory; each is a commit, and as a rule a tick later it is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a new subscriber stands: `cursor` is the equivalent of its own in this incarnation; None means pull."""
-
-    cursor: str | None
-
-
-@dataclass(slots=True)
-class _Topic:
-    """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known.
-
-    `readers`: who watches it, by reader class; none of them is empty.
-    """
-
-    readers: dict[ReaderClass, set[Connection]] = field(default_factory=dict)
-    sent: int | None = None
-    latest: int = 0
-    deltas: list[Delta] = field(default_factory=list)
-    reading: asyncio.Task[None] | None = None
-
-    @property
-    def connections(self) -> Iterator[Connection]:
-        """Everyone who watches it."""
-        return (connection for connections in self.readers.values() for connection in connections)
-
-    def class_of(self, connection: Connection) -> ReaderClass | None:
-        """As what a connection watches it; None if it does not."""
-        return next((reader for reader, connections in self.readers.items() if connection in connections), None)
-
-    def join(self, connection: Connection, reader: ReaderClass) -> None:
-        """From now on this connection watches, as `reader` and as nothing else."""
-        self.leave(connection)
-        self.readers.setdefault(reader, set()).add(connection)
-
-    def leave(self, connection: Connection) -> None:
-        """This connection watches no more."""
-        reader = self.class_of(connection)
-        if reader is not None:
-            self.readers[reader].discard(connection)
-            if not self.readers[reader]:
-                del self.readers[reader]
-
-
 class Watcher:
     """The watch use case: one for each server process."""
 
-    def __init__(self, store: Store, bus: Bus, limits: Limits) -> None:
+    def __init__(self, store: Store, bus: Bus, limits: Limits, authoriser: Authoriser | None = None) -> None:
+        """`authoriser`: says who may see what; without one, everybody sees everything."""
         self._store = store
         self._limits = limits
-        self._puller = Puller(store, limits)
-        self._topics: dict[str, _Topic] = {}
+        self._puller = Puller(store, limits, authoriser)
+        self._guests: dict[Connection, Guest] = {}
+        self._topics: dict[str, Topic] = {}
         self._connections: set[Connection] = set()
-        self._dirty: set[str] = set()
+        self._doubts = Doubts()
+        self._dirty: dict[str, None] = {}
         self._unsubscribe = bus.subscribe(self._moved_on)
 
     def connect(self, *, packed: bool = False, **bounds: int) -> Connection:
@@ -101,23 +65,27 @@ class Watcher:
         reader: ReaderClass = SEES_ALL,
         *,
         documents: bool = False,
+        principal: Principal = OPERATOR,
     ) -> dict[str, Standing]:
         """Watch `scopes` from now on, as `reader`; the answer says for each whether `cursor` is up to date or a pull
         is due. A scope that is watched already is watched as this class from now on, and no more as another.
 
-        `documents`: whether deltas are to bring the updates of documents that were committed with them.
+        `documents`: whether deltas are to bring the updates of documents that were committed with them, which whoever
+        comes by a share link asks for instead. `principal`: who asks; of what `reader` asks for he gets what he may
+        see. If his rights may change, he listens, too.
         """
         check_scopes(scopes, self._limits)
-        before = {scope: self._topics.setdefault(scope, _Topic()).class_of(connection) for scope in scopes}
+        readers = await self._readers(connection, scopes, reader, principal)
+        before = {scope: self._topics.setdefault(scope, Topic()).class_of(connection) for scope in readers}
         joined = [scope for scope, known in before.items() if known is None]
-        changed = {scope: known for scope, known in before.items() if known is not None and known != reader}
+        changed = {scope: known for scope, known in before.items() if known is not None and known != readers[scope]}
         # What waits was encoded for another class.
         connection.forget(changed)
         for scope in (*joined, *changed):
             # First: a commit between reading the head and joining would be missed.
-            self._topics[scope].join(connection, reader)
+            self._topics[scope].join(connection, readers[scope])
         try:
-            heads, standings = await self._stand(scopes, reader)
+            heads, standings = await self._stand(scopes, readers)
         except BaseException:
             # Else news of a scope that nobody watches would be kept for ever.
             self.unsubscribe(connection, joined)
@@ -127,34 +95,111 @@ class Watcher:
                     connection.tell_to_pull([scope])
             raise
         connection.relaying.difference_update(scopes)
-        for scope in scopes:
+        self.unsubscribe(connection, [scope for scope in scopes if scope not in readers])
+        for scope in readers:
             topic = self._topics.get(scope)
             if topic is None:
                 continue
-            if documents and topic.class_of(connection) is not None:
+            # A share link shows no past: an update may hold what a later one has deleted.
+            relays = documents and principal.caller is not Caller.LINK
+            if relays and topic.class_of(connection) is not None:
                 connection.relaying.add(scope)
             if topic.sent is None:
-                topic.sent = heads[scope]
-                if topic.latest > topic.sent:
-                    self._flush_soon(scope)
+                self._begin(scope, topic, heads[scope])
             elif topic.sent > heads[scope]:
                 # Frames may have begun above what was looked at here, and what lies between is not sent any more.
                 standings[scope] = Standing(None)
         return standings
 
+    def _begin(self, scope: str, topic: Topic, head: int) -> None:
+        """Deltas flow from here."""
+        topic.sent = head
+        if topic.latest > topic.sent:
+            self._flush_soon(scope)
+
+    async def _readers(
+        self, connection: Connection, scopes: Collection[str], asked: ReaderClass, principal: Principal
+    ) -> dict[str, ReaderClass]:
+        """As which class it may watch each scope; one that it may not watch is absent."""
+        if principal.caller is Caller.OPERATOR:
+            return dict.fromkeys(scopes, asked)
+        guest = self._guests.setdefault(connection, Guest(principal))
+        guest.principal = principal
+        guest.asked |= dict.fromkeys(scopes, asked)
+        async with self._store.snapshot() as snapshot:
+            return await self._puller.readers(snapshot, principal, scopes, asked)
+
     async def _stand(
-        self, scopes: Mapping[str, str | None], reader: ReaderClass
+        self, scopes: Mapping[str, str | None], readers: Mapping[str, ReaderClass]
     ) -> tuple[Mapping[str, int], dict[str, Standing]]:
         """The head of each scope, and how whoever is at these cursors stands to it."""
         standings: dict[str, Standing] = {}
         async with self._store.snapshot() as snapshot:
-            heads = await snapshot.heads(scopes)
-            positions = await self._puller.positions(snapshot, scopes, reader)
+            heads = await snapshot.heads(readers)
+            positions = await self._puller.positions(snapshot, scopes, readers)
             for scope in scopes:
+                if scope not in readers:
+                    standings[scope] = Standing(None, gone=True)
+                    continue
                 position = positions.get(scope)
                 current = position if position is not None and position >= heads[scope] else None
-                standings[scope] = Standing(None if current is None else str(self._cursor(current, reader)))
+                standings[scope] = Standing(None if current is None else str(self._cursor(current, readers[scope])))
         return heads, standings
+
+    async def listen(self, connection: Connection, scope: str, on_memberships: Callable[[], None]) -> None:
+        """Have `on_memberships` called whenever memberships or share links that live in `scope` may have changed,
+        whoever committed that, until the connection is closed: then it is time for `look_again`.
+        """
+        topic = self._topics.setdefault(scope, Topic())
+        topic.listeners[connection] = on_memberships
+        async with self._store.snapshot() as snapshot:
+            head = (await snapshot.heads([scope]))[scope]
+        if topic.sent is None and self._topics.get(scope) is topic:
+            self._begin(scope, topic, head)
+
+    def doubt(self, connection: Connection) -> None:
+        """Its rights may have changed: until `look_again` has returned, it is shown no more than the scope in which
+        they stand.
+        """
+        if not connection.closed:
+            self._doubts.begin(connection)
+
+    async def look_again(self, connection: Connection, principal: Principal) -> list[str]:
+        """What it watches, by the rights of now: scopes that it may see no more, and does not watch any longer; where
+        it sees more or less than before, or was shown nothing meanwhile, it is told to pull.
+        """
+        doubt = self._doubts.open.get(connection)
+        gone = await self._look_again(connection, principal)
+        missed = self._doubts.end(connection, doubt)
+        if watched := [scope for scope in missed if self._class_of(connection, scope) is not None]:
+            connection.tell_to_pull(watched)
+        return gone
+
+    async def _look_again(self, connection: Connection, principal: Principal) -> list[str]:
+        guest = self._guests.get(connection)
+        if guest is None or principal.caller is Caller.OPERATOR:
+            return []
+        guest.principal = principal
+        watched = {scope: was for scope in guest.asked if (was := self._class_of(connection, scope)) is not None}
+        gone: list[str] = []
+        async with self._store.snapshot() as snapshot:
+            for asked in {guest.asked[scope] for scope in watched}:
+                scopes = [scope for scope in watched if guest.asked[scope] == asked]
+                now = await self._puller.readers(snapshot, principal, scopes, asked)
+                gone += [scope for scope in scopes if scope not in now]
+                for scope in scopes:
+                    if scope in now and now[scope] != watched[scope]:
+                        connection.forget([scope])
+                        self._topics[scope].join(connection, now[scope])
+                        connection.tell_to_pull([scope])
+        self.unsubscribe(connection, gone)
+        if gone:
+            connection.tell_gone(gone)
+        return gone
+
+    def _class_of(self, connection: Connection, scope: str) -> ReaderClass | None:
+        topic = self._topics.get(scope)
+        return None if topic is None else topic.class_of(connection)
 
     def unsubscribe(self, connection: Connection, scopes: Sequence[str]) -> None:
         """Watch `scopes` no more; unknown ones are ignored."""
@@ -162,8 +207,11 @@ class Watcher:
             topic = self._topics.get(scope)
             if topic is not None:
                 topic.leave(connection)
-                if not topic.readers:
+                if topic.is_left:
                     self._drop(scope, topic)
+        if connection in self._guests:
+            for scope in scopes:
+                self._guests[connection].asked.pop(scope, None)
         connection.relaying.difference_update(scopes)
         connection.forget(scopes)
 
@@ -171,7 +219,12 @@ class Watcher:
         """Close a connection and forget it; may be called twice."""
         connection.close()
         self._connections.discard(connection)
-        self.unsubscribe(connection, [name for name, topic in self._topics.items() if topic.class_of(connection)])
+        topics = [*self._topics.items()]
+        for _, topic in topics:
+            topic.listeners.pop(connection, None)
+        self.unsubscribe(connection, [name for name, topic in topics if topic.class_of(connection) or topic.is_left])
+        self._guests.pop(connection, None)
+        self._doubts.forget(connection)
 
     def offer(self, delta: Delta) -> None:
         """Keep a delta that was just committed here until the bus says that its scope has moved on."""
@@ -197,17 +250,18 @@ class Watcher:
         """Everything of one tick travels as one frame."""
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._dirty.add(scope)
+        self._dirty[scope] = None
 
     def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, set()
-        for scope in dirty:
-            topic = self._topics.get(scope)
+        dirty, self._dirty = self._dirty, {}
+        found = [(scope, self._topics[scope]) for scope in dirty if scope in self._topics]
+        # Where rights stand comes first: what was committed together with the end of one is not shown by it any more.
+        for scope, topic in sorted(found, key=lambda each: not each[1].listeners):
             # Until the head is known (`sent`), or while the store is read, whoever does that will come back here.
-            if topic is not None and topic.sent is not None and topic.reading is None:
+            if topic.sent is not None and topic.reading is None and self._topics.get(scope) is topic:
                 self._send(scope, topic, topic.sent)
 
-    def _send(self, scope: str, topic: _Topic, sent: int) -> None:
+    def _send(self, scope: str, topic: Topic, sent: int) -> None:
         delta: Delta | None = None
         waiting, topic.deltas = topic.deltas, []
         for offered in waiting:
@@ -218,9 +272,11 @@ class Watcher:
             self._broadcast(scope, topic, delta.after, delta.upto, states, delta)
             sent = delta.upto
         if topic.latest > sent:
+            # It may be about rights, and other scopes may be read sooner.
+            topic.tell_listeners()
             topic.reading = asyncio.create_task(self._read(scope, topic, sent), name=f"read-delta-{scope}")
 
-    async def _read(self, scope: str, topic: _Topic, sent: int) -> None:
+    async def _read(self, scope: str, topic: Topic, sent: int) -> None:
         """Read from the store what was committed elsewhere."""
         expected = topic.latest
         try:
@@ -234,6 +290,7 @@ class Watcher:
             topic.deltas.clear()
             for connection in topic.connections:
                 connection.tell_to_pull([scope])
+            topic.tell_listeners()
             return
         finally:
             topic.reading = None
@@ -241,6 +298,7 @@ class Watcher:
             topic.sent = head
             for connection in topic.connections:
                 connection.tell_to_pull([scope])
+            topic.tell_listeners()
         elif page.upto > sent:
             self._broadcast(scope, topic, sent, page.upto, list(zip(page.types, page.bodies, strict=True)))
         if topic.latest != expected or topic.deltas:
@@ -252,7 +310,7 @@ class Watcher:
     def _broadcast(
         self,
         scope: str,
-        topic: _Topic,
+        topic: Topic,
         after: int,
         upto: int,
         states: Sequence[tuple[str, bytes]],
@@ -263,6 +321,9 @@ class Watcher:
         `delta`: the same, where it was in memory, with updates of documents for those who asked for them.
         """
         topic.sent = upto
+        if topic.listeners and any(type_ in COMMANDED for type_, _ in states):
+            topic.tell_listeners()
+        doubts = self._doubts.open
         for reader, connections in topic.readers.items():
             cursor = self._cursor(upto, reader)
             body = encode_delta(scope, self._cursor(after, reader), cursor, reader.shown(states))
@@ -276,6 +337,9 @@ class Watcher:
                     packings = {connection.packed for connection in connections if scope in connection.relaying}
                     relayed = {packed: self._relay(reader, packed, seen) for packed in packings}
             for connection in connections:
+                if doubts and connection in doubts and connection not in topic.listeners:
+                    doubts[connection].add(scope)
+                    continue
                 chosen = relayed if relayed and scope in connection.relaying else frames
                 connection.put(scope, chosen[connection.packed])
 
@@ -284,9 +348,9 @@ class Watcher:
         after, upto = self._cursor(delta.after, reader), self._cursor(delta.upto, reader)
         body = encode_delta(delta.scope, after, upto, delta.entries.values(), delta.documents)
         remake = partial(self._relay, reader, packed)
-        return LiveFrame(pack_frame(body) if packed else body, delta.scope, str(upto), delta, remake)
+        return LiveFrame(pack_frame(body) if packed else body, delta.scope, str(upto), delta=delta, remake=remake)
 
-    def _drop(self, scope: str, topic: _Topic) -> None:
+    def _drop(self, scope: str, topic: Topic) -> None:
         if topic.reading is not None:
             topic.reading.cancel()
         del self._topics[scope]

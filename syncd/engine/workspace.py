@@ -6,6 +6,7 @@ Pure: rows come in, a `Commit` comes out. `mark` and `undo` are the way back for
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from conflict_rules import State
 from conflict_rules.crdt import marker_of
 from conflict_rules.digest import EMPTY_DIGEST, updated_digest
 from conflict_rules.wire import decode_state, encode_state
+from syncd.app.builtin import MEMBERSHIP_TYPE
 from syncd.errors import AppError
 from syncd.store.protocol import (
     Commit,
@@ -35,6 +37,13 @@ _MISSING = object()
 def encode_body(state: State) -> bytes:
     """The bytes of a state as they are stored and sent."""
     return orjson.dumps(encode_state(state))
+
+
+def _decode(body: bytes, scope: str) -> State:
+    return decode_state(orjson.loads(body), scope)
+
+
+_remembered = lru_cache(maxsize=4096)(_decode)
 
 
 class Workspace:
@@ -118,12 +127,18 @@ class Workspace:
             return written[0]
         if key not in self._states:
             row = self._loaded[key]
-            self._states[key] = None if row is None else decode_state(orjson.loads(row.body), row.scope)
+            # A membership is looked at for every push of a member's.
+            decode = _remembered if key[0] == MEMBERSHIP_TYPE else _decode
+            self._states[key] = None if row is None else decode(row.body, row.scope)
         return self._states[key]
 
     def written(self, scope: str) -> list[State]:
         """The states of `scope` that were written here."""
         return [state for state, _ in self._new_states.values() if state.scope == scope]
+
+    def written_of(self, type_name: str) -> list[State]:
+        """The states of that type that were written here, in whatever scope."""
+        return [state for state, _ in self._new_states.values() if state.type == type_name]
 
     def put(self, state: State, body: bytes) -> None:
         """Write a state; its version becomes the scope's."""

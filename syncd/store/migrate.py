@@ -18,7 +18,7 @@ from syncd.store.sqlite_lock import lock_database
 
 __all__ = ["REVISIONS", "head_revision", "migrate", "migrate_locked", "migrations_folder", "schema_version", "upgrade"]
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision, oldest first; a test holds it against the migrations folder."""
 
 

@@ -142,6 +142,7 @@ class ReplicaRow(NamedTuple):
     `settled`: its highest settled number. `last_stamp`: the effective stamp of that change, "" for none.
     `clock_ahead_ms`: how far its clock was last found ahead of the drift bound, 0 if it was not (the flag of law 2).
     `failed_updates`: of its changes, those whose updates of documents failed in a worker, the last at `failed_at_ms`.
+    `user`: the account that it belongs to, "" for none.
     """
 
     id: str
@@ -151,6 +152,7 @@ class ReplicaRow(NamedTuple):
     seen_at_ms: int = 0
     failed_updates: int = 0
     failed_at_ms: int = 0
+    user: str = ""
 
 
 class DocumentKey(NamedTuple):
@@ -307,6 +309,12 @@ class Transaction(Protocol):
         """Every state of a scope, tombstones included, in version order: for hooks that count or search."""
         ...
 
+    async def of_type(self, type: str, *, after: str, limit: int) -> Sequence[StateRow]:
+        """The living resources of a type in any scope, as of now, whose id is above `after` (by code point), by id, at
+        most `limit`.
+        """
+        ...
+
     async def commit(self, commit: Commit) -> None:
         """Write everything and make it durable. Called at most once, last.
 
@@ -357,9 +365,9 @@ class Snapshot(Protocol):
         """
         ...
 
-    async def settled(self, replica: str, upto: Mapping[str, int]) -> Mapping[str, int]:
+    async def settled(self, replica: str, upto: Mapping[str, int], user: str | None = None) -> Mapping[str, int]:
         """For each scope, the highest number of `replica` settled in it with a version of at most that; 0 for none
-        (law 4).
+        (law 4). `user`: who asks; of a replica that belongs to another account nothing is told, 0. None: anybody.
         """
         ...
 
@@ -400,21 +408,34 @@ class Snapshot(Protocol):
         *,
         replica: str | None = None,
         scope: str | None = None,
+        scopes: Collection[str] | None = None,
         type: str | None = None,
+        user: str | None = None,
         after: int = 0,
         limit: int,
         limit_bytes: int,
     ) -> LedgerPage:
         """Rejected changes about which nothing has been done yet, in the order of settling; bounds as for `history`.
 
-        None: of whichever replica, scope or type. What could not be read hangs on the scope and type "".
+        None: of whichever replica, scope, type, or account (`user`: whose replica it is). `scopes`: only of these. What
+        could not be read hangs on the scope and type "".
         """
         ...
 
-    async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
+    async def quarantine_totals(
+        self,
+        replicas: Collection[str] | None = None,
+        user: str | None = None,
+        scopes: Collection[str] | None = None,
+    ) -> Sequence[QuarantineTotal]:
         """How much the quarantine holds of each of these replicas, or of all, by name; those of which there is
-        nothing in it are absent.
+        nothing in it are absent, and so are those of other accounts than `user`, unless it is None. `scopes`: what it
+        holds of these only.
         """
+        ...
+
+    async def owners(self, replicas: Collection[str]) -> Mapping[str, str]:
+        """The account that each replica belongs to, "" for none; one that never pushed is absent."""
         ...
 
     async def document_heads(self, keys: Collection[DocumentKey]) -> Mapping[DocumentKey, DocumentHead]:

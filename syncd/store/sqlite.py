@@ -33,10 +33,13 @@ from syncd.store.protocol import (
     StoredDocument,
     Wanted,
 )
+from syncd.store.sqlite_accounts import SqliteAccounts
 from syncd.store.sqlite_checkpoint import PAGE_BYTES, Checkpoints, checkpoint
 from syncd.store.sqlite_connection import BUSY_TIMEOUT_S, SqliteConnection
+from syncd.store.sqlite_connections import SqliteConnections
 from syncd.store.sqlite_documents import read_document, read_document_heads, read_update_numbers, read_updates_since
-from syncd.store.sqlite_ledger import read_history, read_ledger, read_quarantine, read_quarantine_totals
+from syncd.store.sqlite_jobs import SqliteJobs
+from syncd.store.sqlite_ledger import read_history, read_ledger, read_owners, read_quarantine, read_quarantine_totals
 from syncd.store.sqlite_lock import lock_database
 from syncd.store.sqlite_reads import (
     read_digests,
@@ -50,6 +53,7 @@ from syncd.store.sqlite_reads import (
     read_states,
     read_wanted,
 )
+from syncd.store.sqlite_traces import SqliteTraces
 from syncd.store.sqlite_writes import begin_write, write_commit, write_incarnation
 
 __all__ = ["SqliteSnapshot", "SqliteStore", "SqliteTransaction"]
@@ -82,6 +86,11 @@ class SqliteTransaction:
         """See `Transaction.scan`."""
         self._begun = True
         return await self._writer.run(_in_write, read_scope, scope)
+
+    async def of_type(self, type: str, *, after: str, limit: int) -> Sequence[StateRow]:
+        """See `Transaction.of_type`."""
+        self._begun = True
+        return await self._writer.run(_in_write, read_of_type, type, scope=None, after=after, limit=limit)
 
     async def commit(self, commit: Commit) -> None:
         """See `Transaction.commit`."""
@@ -138,9 +147,9 @@ class SqliteSnapshot:
         """See `Snapshot.pages`."""
         return await self._reader.run(_in_read, read_pages, after, limit_bytes, types=types, limit_rows=limit_rows)
 
-    async def settled(self, replica: str, upto: Mapping[str, int]) -> Mapping[str, int]:
+    async def settled(self, replica: str, upto: Mapping[str, int], user: str | None = None) -> Mapping[str, int]:
         """See `Snapshot.settled`."""
-        return await self._reader.run(_in_read, read_settled, replica, upto)
+        return await self._reader.run(_in_read, read_settled, replica, upto, user)
 
     async def ends_of(self, incarnations: Mapping[str, str]) -> Mapping[str, int]:
         """See `Snapshot.ends_of`."""
@@ -171,7 +180,9 @@ class SqliteSnapshot:
         *,
         replica: str | None = None,
         scope: str | None = None,
+        scopes: Collection[str] | None = None,
         type: str | None = None,
+        user: str | None = None,
         after: int = 0,
         limit: int,
         limit_bytes: int,
@@ -182,15 +193,26 @@ class SqliteSnapshot:
             read_quarantine,
             replica=replica,
             scope=scope,
+            scopes=scopes,
             type=type,
+            user=user,
             after=after,
             limit=limit,
             limit_bytes=limit_bytes,
         )
 
-    async def quarantine_totals(self, replicas: Collection[str] | None = None) -> Sequence[QuarantineTotal]:
+    async def quarantine_totals(
+        self,
+        replicas: Collection[str] | None = None,
+        user: str | None = None,
+        scopes: Collection[str] | None = None,
+    ) -> Sequence[QuarantineTotal]:
         """See `Snapshot.quarantine_totals`."""
-        return await self._reader.run(_in_read, read_quarantine_totals, replicas)
+        return await self._reader.run(_in_read, read_quarantine_totals, replicas, user, scopes)
+
+    async def owners(self, replicas: Collection[str]) -> Mapping[str, str]:
+        """See `Snapshot.owners`."""
+        return await self._reader.run(_in_read, read_owners, replicas)
 
     async def document_heads(self, keys: Collection[DocumentKey]) -> Mapping[DocumentKey, DocumentHead]:
         """See `Snapshot.document_heads`."""
@@ -234,6 +256,10 @@ class SqliteStore:
         for reader in readers:
             self._readers.put_nowait(reader)
         self._checkpoints = Checkpoints(checkpointer, self._checkpoint_rest)
+        connections = SqliteConnections(writer, self._writing, self._readers, self._checkpoints.wrote)
+        self._accounts = SqliteAccounts(connections)
+        self._jobs = SqliteJobs(connections)
+        self._traces = SqliteTraces(connections)
         # The last to come is the first to be closed, and the connections after it, whatever becomes of it.
         resources.push_async_callback(self._checkpoints.close)
         self._resources = resources
@@ -271,6 +297,21 @@ class SqliteStore:
     def incarnation(self) -> str:
         """See `Store.incarnation`."""
         return self._incarnation
+
+    @property
+    def accounts(self) -> SqliteAccounts:
+        """Who there is, in the same file; closed with this store."""
+        return self._accounts
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        """Work that outlives the process, in the same file; closed with this store."""
+        return self._jobs
+
+    @property
+    def traces(self) -> SqliteTraces:
+        """What each person has left in the file; closed with this store."""
+        return self._traces
 
     @asynccontextmanager
     async def transaction(

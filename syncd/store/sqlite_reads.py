@@ -33,7 +33,8 @@ _HEADS_AND_DIGESTS = """
 """
 _DIGESTS = "SELECT s.name, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _REPLICAS = """
-    SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms, r.failed_updates, r.failed_at_ms
+    SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms, r.failed_updates, r.failed_at_ms,
+        r.user
     FROM json_each(?) AS k CROSS JOIN replicas AS r ON r.id = k.value
 """
 _STATES = """
@@ -70,9 +71,9 @@ _PAGE_OF_TYPES = """
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
     SELECT n FROM changes
-    WHERE replica_no = (SELECT no FROM replicas WHERE id = ?)
-      AND scope_no = (SELECT no FROM scopes WHERE name = ?)
-      AND version <= ?
+    WHERE replica_no = (SELECT no FROM replicas WHERE id = :replica AND (:user IS NULL OR user IN ('', :user)))
+      AND scope_no = (SELECT no FROM scopes WHERE name = :scope)
+      AND version <= :version
     ORDER BY version DESC, n DESC LIMIT 1
 """
 
@@ -195,10 +196,14 @@ def read_pages(
     return pages
 
 
-def read_settled(connection: sqlite3.Connection, replica: str, upto: Mapping[str, int]) -> dict[str, int]:
+def read_settled(
+    connection: sqlite3.Connection, replica: str, upto: Mapping[str, int], user: str | None = None
+) -> dict[str, int]:
     """See `Snapshot.settled`."""
+    asked = {"replica": replica, "user": user}
     found = {
-        scope: connection.execute(_SETTLED, (replica, scope, version)).fetchone() for scope, version in upto.items()
+        scope: connection.execute(_SETTLED, {**asked, "scope": scope, "version": version}).fetchone()
+        for scope, version in upto.items()
     }
     return {scope: 0 if row is None else int(row[0]) for scope, row in found.items()}
 

@@ -17,12 +17,12 @@ _STATE = """
         scope_no = excluded.scope_no, version = excluded.version, deleted = excluded.deleted, body = excluded.body
 """
 _REPLICA = """
-    INSERT INTO replicas (id, settled, last_stamp, clock_ahead_ms, seen_at_ms, failed_updates, failed_at_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO replicas (id, settled, last_stamp, clock_ahead_ms, seen_at_ms, failed_updates, failed_at_ms, user)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         settled = excluded.settled, last_stamp = excluded.last_stamp,
         clock_ahead_ms = excluded.clock_ahead_ms, seen_at_ms = excluded.seen_at_ms,
-        failed_updates = excluded.failed_updates, failed_at_ms = excluded.failed_at_ms
+        failed_updates = excluded.failed_updates, failed_at_ms = excluded.failed_at_ms, user = excluded.user
 """
 _CHANGE = """
     INSERT INTO changes
@@ -106,18 +106,7 @@ def _write_states(connection: sqlite3.Connection, rows: Sequence[StateRow], scop
 def _write_replicas(connection: sqlite3.Connection, rows: Sequence[ReplicaRow]) -> None:
     connection.executemany(
         _REPLICA,
-        [
-            (
-                row.id,
-                row.settled,
-                row.last_stamp,
-                row.clock_ahead_ms,
-                row.seen_at_ms,
-                row.failed_updates,
-                row.failed_at_ms,
-            )
-            for row in rows
-        ],
+        rows,
     )
 
 

@@ -1,8 +1,9 @@
-"""Access until accounts exist: the shared token, or this machine only."""
+"""Who may ask at all: whoever has the shared token, an account, or is on this machine."""
 
 import pytest
 
 from syncd.api.access import Access, is_loopback
+from syncd.engine.principal import OPERATOR, Caller, Principal
 from syncd.errors import Forbidden, Unauthenticated
 
 LOOPBACK_HOSTS = ["127.0.0.1", "127.0.0.1:8000", "localhost", "LOCALHOST:80", "[::1]", "[::1]:8000", "127.8.9.1"]
@@ -41,8 +42,8 @@ def test_with_a_token_every_name_is_answered(host: str | None) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer secret", "bearer secret", "BEARER  secret "])
-def test_the_token_is_taken_from_the_header(header: str) -> None:
-    Access("secret").check_header(header)
+async def test_the_token_is_taken_from_the_header(header: str) -> None:
+    assert await Access("secret").by_header(header) == OPERATOR
 
 
 @pytest.mark.parametrize(
@@ -60,14 +61,43 @@ def test_the_token_is_taken_from_the_header(header: str) -> None:
         "Bearer \udcff\ud800",
     ],
 )
-def test_anything_else_is_not_the_token(header: str | None) -> None:
+async def test_anything_else_is_not_the_token(header: str | None) -> None:
     with pytest.raises(Unauthenticated):
-        Access("secret").check_header(header)
+        await Access("secret").by_header(header)
 
 
-def test_without_a_token_any_header_is_fine() -> None:
-    Access(None).check_header(None)
-    Access(None).check_header("Bearer whatever")
+@pytest.mark.parametrize("token", ["", "  "])
+def test_an_empty_token_is_none_that_a_server_could_ask_for(token: str) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Access(token)
+
+
+async def test_without_a_token_any_header_is_fine() -> None:
+    assert await Access(None).by_header(None) == OPERATOR
+    assert await Access(None).by_header("Bearer whatever") == OPERATOR
+
+
+class People:
+    """Knows Olga."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        if token != "olga":
+            raise Unauthenticated("nobody has this token")
+        return Principal(Caller.USER, "olga")
+
+
+async def test_whoever_has_an_account_is_known_by_his_token_and_the_operator_by_the_shared_one() -> None:
+    access = Access("secret", accounts=People())
+    assert (await access.by_header("Bearer olga")).user == "olga"
+    assert await access.by_header("Bearer secret") == OPERATOR
+    for header in (None, "Bearer vera"):
+        with pytest.raises(Unauthenticated):
+            await access.by_header(header)
+
+
+async def test_with_accounts_nobody_is_the_operator_for_being_on_this_machine() -> None:
+    with pytest.raises(Unauthenticated):
+        await Access(None, accounts=People()).by_header(None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import msgpack
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from syncd.api.live import MAX_BAD_FRAMES, MAX_FRAME_BYTES
+from syncd.api.live import MAX_FRAME_BYTES
+from syncd.api.live_session import MAX_BAD_FRAMES
 from syncd.engine.connection import Connection
 from syncd.engine.limits import Limits
 from syncd.engine.reader_class import SEES_ALL, ReaderClass

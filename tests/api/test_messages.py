@@ -4,7 +4,9 @@ import pytest
 
 from conflict_rules.values import RepeatedKeys
 from syncd.api.codec import decode_json
-from syncd.api.messages import Hello, PullRequest, PushRequest, Subscribe, read_frame, read_message
+from syncd.api.envelope import read_message
+from syncd.api.frames import Hello, Subscribe, read_frame
+from syncd.api.messages import PullRequest, PushRequest
 from syncd.errors import InvalidMessage
 
 
@@ -51,7 +53,7 @@ def test_a_wrong_envelope_is_refused_with_the_place(kind: type[PushRequest], tex
 
 
 def test_an_unknown_key_is_refused_with_the_keys_there_are() -> None:
-    with pytest.raises(InvalidMessage, match="the keys are replica, schema, changes"):
+    with pytest.raises(InvalidMessage, match="the keys are replica, user, schema, changes"):
         read_message(PushRequest, {"replica": "r1", "changes": [], "colour": "red"})
 
 

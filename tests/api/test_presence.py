@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
+from tests.access.talk import Talk
+from tests.access.world import world
 from tests.api.conftest import Api, OpenApi, create
 
 LIVE = "/sync/v1/live"
@@ -198,3 +201,33 @@ async def test_a_reader_who_does_not_read_loses_presence_and_no_delta(open_api: 
     entries = [entry["id"] for frame in frames if frame["type"] == "delta" for entry in frame["entries"]]
     assert entries == [f"note-{n}" for n in range(1, 21)]
     assert {frame["type"] for frame in frames} == {"delta", "presence"}
+
+
+async def test_nobody_is_seen_under_the_replica_of_another_account(tmp_path: Path) -> None:
+    """Watching takes no replica, so that the socket of whoever names a wrong one goes on."""
+    match = "match:m1"
+    async with world(tmp_path) as club, Talk(club, "vera") as vera:
+        await vera.subscribe(match)
+        for who, replica, code in (
+            ("sam", "olga-phone", "foreign_replica"),
+            ("sam", "server-1", "invalid_replica"),
+            ("sam", "sam-phone", None),
+            ("olga", "olga-phone", None),
+            ("operator", "zoe-phone", None),
+        ):
+            async with Talk(club, who, replica=replica) as talk:
+                assert await talk.subscribe(match) == {"pull": True}
+                for n in range(2):
+                    await talk.say(type="presence", scope=match, state={"says": who, "n": n})
+                    if code is not None:
+                        error = await talk.receive("error")
+                        assert (error["code"], error["field"]) == (code, "replica")
+                    else:
+                        heard = await vera.receive("presence")
+                        assert (heard["replica"], heard["state"]) == (replica, {"says": who, "n": n})
+                await talk.say(type="ping")
+                await talk.receive("pong")
+            if code is None:
+                assert (await vera.receive("presence"))["state"] is None
+        await vera.say(type="ping")
+        assert await vera.receive() == {"type": "pong"}

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from conflict_rules.digest import digest_text, scope_digest
 from conflict_rules.values import MAX_DEPTH
 from conflict_rules.wire import decode_state
 from syncd.engine.limits import Limits
 from tests.api.conftest import Api, OpenApi, create, problem_of
+from tests.support.people import People
+from tests.support.served import served
 
 JSON = {"Content-Type": "application/json"}
 URLS = ["/sync/v1/push", "/sync/v1/pull"]
@@ -370,3 +374,17 @@ async def test_a_digest_is_told_on_request_for_each_scope_that_ends_with_its_pag
 async def test_a_digest_is_asked_for_with_true(api: Api, digest: object) -> None:
     response = await api.http.post("/sync/v1/pull", json={"scopes": {}, "digest": digest})
     assert (await problem_of(response, 400, "invalid_message"))["field"] == "digest"
+
+
+@pytest.mark.parametrize(
+    ("token", "user", "status"), [("sam", "sam", 200), ("vera", "sam", 403), ("sam", None, 200), ("shared", "sam", 200)]
+)
+async def test_what_one_account_says_it_has_made_is_taken_with_no_other_ones_token(
+    tmp_path: Path, token: str, user: str | None, status: int
+) -> None:
+    async with served(tmp_path / "club.db", accounts=People(), token="shared") as server, ClientSession() as session:
+        message = {"replica": "phone", "changes": [create(1, "a")], **({} if user is None else {"user": user})}
+        headers = {"Authorization": f"Bearer {token}"}
+        async with session.post(f"{server.url}/sync/v1/push", json=message, headers=headers) as response:
+            answer = await response.json()
+        assert (response.status, answer.get("code")) == (status, None if status == 200 else "foreign_replica")

@@ -31,6 +31,9 @@ def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
         "load_app",
         "new_id",
         "open_app",
+        "personal",
+        "private",
+        "roles",
         "rules",
     ]
     assert syncd.app.__all__ == promised

@@ -12,7 +12,9 @@ import pytest
 
 from client_sdk import Client, Timing
 from tests.client_sdk.league import league
+from tests.client_sdk.members import MATCH, Event, club, event, grant
 from tests.support.lossy_network import LossyNetwork, lossy_network
+from tests.support.people import People
 from tests.support.served import Served, served
 
 OpenClient = Callable[..., Awaitable[Client]]
@@ -45,6 +47,28 @@ async def league_server(tmp_path: Path) -> AsyncIterator[Served]:
     """A real server with the app of `tests/client_sdk/league.py`."""
     async with served(tmp_path / "server.db", league) as server:
         yield server
+
+
+@pytest.fixture
+async def club_server(tmp_path: Path) -> AsyncIterator[Served]:
+    """A real server with the app of `tests/client_sdk/members.py`, whose tokens are names."""
+    async with served(tmp_path / "server.db", club, accounts=People()) as server:
+        yield server
+
+
+@pytest.fixture
+async def olga(club_server: Served, open_client: OpenClient) -> Client:
+    """The owner of a match with a goal in it, of which Sam is the scorer and Vera a viewer."""
+    olga = await open_client("olga", club_server.url, app=club, token="olga", scopes=[MATCH])
+    await olga.collection(Event).put(event("g1", player="Ann", rating=7))
+    for field, said in (("report", "a fine goal"), ("tactics", "by surprise")):
+        document = await olga.document(Event, "g1", field=field)
+        await document.edit(lambda text, said=said: text.append(said))
+        await document.close()
+    await olga.synced(10)
+    await grant(club_server, "sam", "scorer")
+    await grant(club_server, "vera", "viewer")
+    return olga
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class ServerThread:
     def __init__(self, database: Path) -> None:
         self._portal = Portal()
         self._portal.open()
-        self._served = Served(database, league, lambda: 1_763_640_000_000, {})
+        self._served = Served(database, league, lambda: 1_763_640_000_000, None, {})
         self._portal.wait(self._served.start)
         self.url = self._served.url
 
@@ -128,6 +128,16 @@ def test_a_group_is_all_or_nothing_and_shows_within(client: blocking.Client) -> 
     assert len(notes.all()) == 2
     notes.put({"id": "alone"})
     assert client.outbox()[-1].group is None
+
+
+def test_rights_are_told_as_by_the_asynchronous_one(tmp_path: Path) -> None:
+    with blocking.Client(None, replica=tmp_path / "sam.db", app=league, user="sam", token=lambda: "sam") as client:
+        told: list[str] = []
+        forget = client.on_gone(told.append)
+        assert (client.memberships(), list(client.scopes), client.status.gone) == ({}, ["user:sam"], ())
+        forget()
+        client.set_token("another")
+    assert told == []
 
 
 def test_threads_share_a_client(client: blocking.Client) -> None:

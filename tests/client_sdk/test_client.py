@@ -164,6 +164,20 @@ class TestOutcomes:
             await client.change(4)
 
 
+class TestPaused:
+    async def test_nothing_is_sent_before_it_is_resumed(self, server: Served, open_client: OpenClient) -> None:
+        client = await open_client("phone")
+        await client.collection("note").put({"id": "x"})
+        await client.close()
+        client = await open_client("phone", server.url, paused=True)
+        assert client.status.state is SyncState.PAUSED
+        await asyncio.sleep(0.2)
+        [waiting] = client.outbox()
+        handle = await client.change(waiting.n)
+        await client.resume()
+        assert (await handle.outcome()).kind is Kind.APPLIED
+
+
 class TestViews:
     async def test_show_what_was_done_offline(self, open_client: OpenClient) -> None:
         """Counterexample 20: the offline scorer sees his own goals."""

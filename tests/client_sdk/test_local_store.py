@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sqlite3
 import sys
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from client_sdk import Client, FileInUse, FileTooNew, FileUnusable
 from client_sdk.local_rows import ChangeRow, ReplicaRow, ResourceRow, ScopeRow
 from client_sdk.local_store import LocalStore
+from conflict_rules.scrubbed import scrubber_replica
 
 
 async def pragma(store: LocalStore, name: str) -> object:
@@ -35,9 +38,9 @@ async def test_the_replica_id_is_made_once_and_kept(tmp_path: Path) -> None:
 
 async def test_everything_written_reads_back(tmp_path: Path) -> None:
     store = await LocalStore.open(tmp_path / "phone.db", "r")
-    replica = ReplicaRow("r2", 7, "a", "b", -3)
+    replica = ReplicaRow("r2", 7, "a", "b", -3, "sam")
     change = ChangeRow(1, "r", 1, "{}", 5, None, True)
-    scope = ScopeRow("main", True, "c1", 9, 2, True, 3, frozenset({"note", "event"}))
+    scope = ScopeRow("main", True, "c1", 9, 2, True, 3, frozenset({"note", "event"}), True, True)
     resource = ResourceRow("note", "x", "main", 9, 2, "{}")
     async with store.transaction():
         await store.save_replica(replica)
@@ -198,3 +201,64 @@ async def test_a_put_that_the_disk_refuses_is_told_and_takes_no_number(tmp_path:
         assert await notes.get("big") is None
         await store._rows("PRAGMA max_page_count = 1000000")
         assert (await notes.put({"id": "y"})).n == 2
+
+
+async def test_a_file_of_the_format_before_is_taken_over_with_nobody_and_no_scope_gone(tmp_path: Path) -> None:
+    path = tmp_path / "phone.db"
+    replica, scope = ReplicaRow("r", 7, "a", "b", -3, "sam"), ScopeRow("main", True, "c1", 9, 2, False, 3)
+    change = ChangeRow(1, "r", 6, "{}", 5, None, True)
+    store = await LocalStore.open(path, "r")
+    async with store.transaction():
+        await store.save_replica(replica)
+        await store.save_scope(scope)
+        await store.add_changes([change])
+    await store.close()
+    with sqlite3.connect(path) as database:
+        for table, column in (("scopes", "gone"), ("scopes", "granted"), ("replica", "user")):
+            database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        database.execute("PRAGMA user_version = 5")
+    database.close()
+    for _ in range(2):
+        store = await LocalStore.open(path, "other")
+        assert await store.replica() == replace(replica, user="")
+        assert await store.scopes() == [scope]
+        assert await store.open_changes() == [change]
+        await store.close()
+
+
+async def test_an_emptied_scope_keeps_its_row_and_nothing_else(tmp_path: Path) -> None:
+    store = await LocalStore.open(tmp_path / "phone.db", "r")
+    scope = ScopeRow("main", cursor="c1", version=9)
+    living = ResourceRow("note", "x", "main", 8, 0, "{}")
+    tombstone = ResourceRow("note", "x", "main", 9, 0, '{"deleted":true}')
+    elsewhere = ResourceRow("note", "y", "other", 1, 0, "{}")
+    async with store.transaction():
+        await store.save_scope(scope)
+        await store.save_resources([living, elsewhere])
+        await store.save_resources([tombstone])
+    assert await store.last_living("note", "x") == "{}"
+    async with store.transaction():
+        await store.empty_scope("main")
+    assert await store.resources(None, None) == [elsewhere]
+    assert await store.last_living("note", "x") is None
+    assert await store.scopes() == [scope]
+    await store.close()
+
+
+async def test_what_the_server_took_out_is_not_kept_to_be_restored(tmp_path: Path) -> None:
+    store = await LocalStore.open(tmp_path / "phone.db", "r")
+
+    def row(name: str, version: int, replica: str, **more: object) -> ResourceRow:
+        body = json.dumps({"origin": [replica, 1], **more}, separators=(",", ":"))
+        return ResourceRow("note", name, "main", version, 0, body)
+
+    async with store.transaction():
+        await store.save_resources([row("was deleted", 1, "phone"), row("lives", 2, "phone")])
+        await store.save_resources([row("was deleted", 3, "phone", deleted=True)])
+    assert await store.last_living("note", "was deleted") is not None
+    async with store.transaction():
+        scrubber = scrubber_replica("i1")
+        await store.save_resources([row(name, 4, scrubber, deleted=True) for name in ("was deleted", "lives")])
+    for name in ("was deleted", "lives"):
+        assert await store.last_living("note", name) is None
+    await store.close()

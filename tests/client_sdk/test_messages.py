@@ -57,6 +57,7 @@ def test_good_answers_are_read() -> None:
 
 def test_a_push_carries_its_changes_byte_for_byte() -> None:
     bodies = [encode_body(change("create", n=n, text="Zürich")) for n in (1, 2)]
+    assert json.loads(encode_push("r", 3, [], 'a"b'))["user"] == 'a"b'
     sent = encode_push("r", 3, bodies)
     assert bodies[0].encode() in sent
     assert json.loads(sent) == {"replica": "r", "schema": 3, "changes": [json.loads(body) for body in bodies]}

@@ -180,7 +180,7 @@ class Play:
         self.screens: dict[str, list[Screen]] = {}
         self.told: list[tuple[str, State | None]] = []
         app = app_with(reading.rule, self.refuses)
-        self.engine.pusher._app = app
+        self.engine.pusher._app = self.engine.pusher._groups._app = app
         self.phone = Phone(engine, app, path, self.name, ahead_ms=skews[0], on_told=self.told.append)
         self.others = [
             Other(engine, f"{self.name}{letter}", self.name, reading.rule, skew)

@@ -86,7 +86,8 @@ async def test_a_file_of_the_first_format_is_taken_over(open_client: OpenClient,
         database.execute("DROP TABLE imported")
         for table in ("last_living", "documents", "document_updates", "document_echoes"):
             database.execute(f"DROP TABLE {table}")
-        database.execute("ALTER TABLE scopes DROP COLUMN types")
+        for table, column in (("scopes", "types"), ("scopes", "gone"), ("scopes", "granted"), ("replica", "user")):
+            database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     phone = await open_client("phone")

@@ -110,6 +110,8 @@ async def test_of_a_server_it_tells_version_health_clock_and_limits(run: Run, tm
         assert "max_changes 1,000" in page.out
         # The file is taken away under it: alive, but not ready.
         server.database.rename(tmp_path / "elsewhere.db")
+        # What was found out counts for a second.
+        await asyncio.sleep(1.1)
         done = await asyncio.to_thread(run, "status", "--url", server.url)
         assert done.code == 1
         assert "not ready" in done.out

@@ -109,6 +109,7 @@ def test_a_state_is_read_back_as_it_was(state: State) -> None:
         st.none() | NAMES,
         st.lists(NAMES, max_size=3).map(tuple),
         st.lists(NAMES, max_size=3).map(tuple),
+        st.lists(NAMES, max_size=3).map(tuple),
     ),
 )
 def test_an_outcome_is_read_back_as_it_was(n: int, outcome: Outcome) -> None:
@@ -122,7 +123,8 @@ def test_an_outcome_is_read_back_as_it_was(n: int, outcome: Outcome) -> None:
 def test_an_outcome_is_kept_in_one_spelling_whatever_it_says(n: int, kind: Kind, version: int, more: bool) -> None:
     outcome = Outcome(kind, version)
     some = [replace(outcome, code="c"), replace(outcome, message="m"), replace(outcome, field="f")]
-    for each in [*some, replace(outcome, lost=("a",)), replace(outcome, conflicts=("x",))] if more else [outcome]:
+    some += [replace(outcome, lost=("a",)), replace(outcome, conflicts=("x",)), replace(outcome, told=("a",))]
+    for each in some if more else [outcome]:
         assert outcome_text(n, each) == canonical_json(encode_outcome(n, each))
 
 
@@ -381,7 +383,15 @@ def test_a_state_with_something_missing_is_an_error(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [{"outcome": "perhaps"}, {}, {"outcome": "applied", "lost": "x"}, {"outcome": "conflict", "conflicts": "c"}]
+    "raw",
+    [
+        {"outcome": "perhaps"},
+        {},
+        {"outcome": "applied", "lost": "x"},
+        {"outcome": "conflict", "conflicts": "c"},
+        {"outcome": "applied", "told": "x"},
+        {"outcome": "applied", "version": "1"},
+    ],
 )
 def test_a_damaged_outcome_is_an_error(raw: dict[str, JsonValue]) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):

@@ -9,7 +9,9 @@ import pytest
 
 from syncd.bus.local import LocalBus
 from syncd.bus.protocol import Bus
+from syncd.store.accounts import AccountStore
 from syncd.store.protocol import Store
+from syncd.store.sqlite import SqliteStore
 from tests.conformance.stores import DATABASES, Database
 
 BUSES: dict[str, Callable[[], Awaitable[Bus]]] = {}
@@ -55,6 +57,13 @@ async def open_store() -> AsyncIterator[OpenStore]:
 async def store(database: Database, open_store: OpenStore) -> Store:
     """A new database, opened."""
     return await open_store(database)
+
+
+@pytest.fixture
+async def accounts(store: Store) -> AccountStore:
+    """The accounts of a new database, opened."""
+    assert isinstance(store, SqliteStore), "another adapter says here where its accounts are"
+    return store.accounts
 
 
 @pytest.fixture(params=sorted(BUSES))

@@ -136,6 +136,11 @@ async def test_the_quarantine_is_what_was_rejected_by_replica_scope_and_type(sto
     assert who(await quarantine(store, type="event")) == [("r", 3)]
     assert who(await quarantine(store, scope="", type="")) == [("r", 4)]
     assert who(await quarantine(store, replica="nobody")) == []
+    async with store.snapshot() as snapshot:
+        for scopes, rows, changes in ((["t", "s", "u"], 3, {"q": 1, "r": 2}), (["t"], 1, {"q": 1}), ([], 0, {})):
+            page = await snapshot.quarantine(scopes=scopes, limit=100, limit_bytes=PLENTY)
+            totals_there = await snapshot.quarantine_totals(scopes=scopes)
+            assert (len(page.rows), {total.replica: total.changes for total in totals_there}) == (rows, changes)
     page = await quarantine(store, replica="r", limit=2)
     assert (who(page), page.more) == ([("r", 2), ("r", 3)], True)
     assert who(await quarantine(store, replica="r", limit=2, after=page.rows[-1].no)) == [("r", 4)]

@@ -39,6 +39,20 @@ async def test_a_transaction_left_by_an_exception_passes_it_on_and_leaves_no_tra
     await write_notes(store, note("s", "x", 1))  # and lets the next one in
 
 
+async def test_the_living_of_a_type_are_found_by_how_their_ids_begin(store: Store) -> None:
+    await write_notes(
+        store,
+        note("s", "a-1", 1),
+        note("s", "a-2", 2, deleted=True),
+        note("s", "b-1", 3),
+        note("s", "a-3", 4, type="task"),
+        note("t", "a-4", 1),
+    )
+    async with store.transaction(replicas=[], scopes=["s"]) as transaction:
+        assert [row.id for row in await transaction.of_type("note", after="a-", limit=9)] == ["a-1", "a-4", "b-1"]
+        assert await transaction.of_type("note", after="a-", limit=1) == [note("s", "a-1", 1)]
+
+
 async def test_an_exception_after_the_commit_takes_nothing_back(store: Store) -> None:
     async def commit_and_stumble() -> None:
         async with store.transaction(replicas=[], scopes=["s"]) as transaction:

@@ -48,6 +48,7 @@ PASSED_ON = {
     "outcome.code or 'rejected'",
     "outcome.code or outcome.kind.value",
     "outcome.get('code')",
+    "str(outcome['code'])",
     "refusal.problem_code",
     "verdict.code",
     "veto.code",
@@ -56,9 +57,12 @@ PASSED_ON = {
 NO_CODES_OF_OURS = {
     "getattr(error, 'sqlite_errorcode', 0) & 255",
     "goodbye.code",
+    "message.code",
+    "query.get('code', '')",
+    "second_factor",
     *(f"CloseCode.{code.name}" for code in CloseCode),
 }
-"""Numbers: SQLite's, and close codes."""
+"""Numbers: SQLite's, and close codes; and what people bring from a mail, a phone or a provider."""
 MADE = {
     "f'group_{culprit.kind.value}'": {"group_rejected", "group_overruled", "group_conflict"},
     "f'invalid_{name}'": {"invalid_base", "invalid_schema"},

@@ -285,7 +285,7 @@ async def test_where_the_document_cannot_be_read_its_changes_wait_in_the_quarant
 async def test_more_than_there_is_room_for_is_shown_change_by_change(
     engine: Engine, club: Club, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (hook_documents, "syncd.engine.documents", "syncd.engine.push"):
+    for module in (hook_documents, "syncd.engine.documents", "syncd.engine.group_run"):
         monkeypatch.setattr(f"{module}.MOST_BYTES" if isinstance(module, str) else f"{module.__name__}.MOST_BYTES", 120)
     a = Writer(engine, "a")
     changes = [a.change("create", text=a.types("x" * 50))]

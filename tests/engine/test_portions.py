@@ -340,7 +340,7 @@ async def test_the_sdk_sends_on_from_where_the_store_failed(tmp_path: Path, monk
     monkeypatch.setattr(portions, "_ALONE", 10)
     async with served(tmp_path / "server.db") as server:
         store = UnsteadyStore(server.parts.store)
-        server.parts.pusher._store = cast(Store, store)
+        server.parts.pusher._groups._store = cast(Store, store)
         store.fails = (2, 5)
         async with Client(None, replica=tmp_path / "phone.db", scopes=["main"]) as phone:
             for n in range(100):

@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +17,12 @@ import structlog
 from conflict_rules import Change
 from syncd.app import App, HookTransaction, Resource, Veto, rules
 from syncd.engine.history import History
+from syncd.engine.principal import OPERATOR, Principal
 from syncd.engine.quarantine import Bounds, Quarantine
-from syncd.errors import StoreUnavailable
+from syncd.errors import Forbidden, StoreUnavailable
 from syncd.store.quarantine_file import QuarantineFile, quarantine_file
-from tests.support.engine import Engine, open_engine
+from tests.support.engine import Engine, open_engine, user
+from tests.support.roles_club import roles_club
 
 
 @dataclass
@@ -158,8 +160,10 @@ async def test_a_replay_that_was_settled_before_the_server_stopped_is_not_made_a
         await phone.update("x", 1, likes={"increment": 5})
         h.door.shut = False
 
-        async def push_and_stop(replica: str, schema: int, changes: Sequence[object]) -> Any:
-            await h.engine.pusher.push(replica, schema, changes)
+        async def push_and_stop(
+            replica: str, schema: int, changes: Sequence[object], *, principal: Principal = OPERATOR
+        ) -> Any:
+            await h.engine.pusher.push(replica, schema, changes, principal=principal)
             raise StoreUnavailable("stopped")
 
         stopped = Quarantine(
@@ -261,6 +265,50 @@ async def test_a_replica_of_a_long_name_is_replayed_too(tmp_path: Path) -> None:
         h.door.shut = False
         assert await replay(h, (name, 1)) == ["replayed"]
         assert set(await h.engine.fields()) == {"x"}
+
+
+@asynccontextmanager
+async def olgas(tmp_path: Path) -> AsyncIterator[Quarantine]:
+    """In it wait one change of Olga's in each of two matches."""
+    database = tmp_path / "club.db"
+    async with open_engine(database, app=roles_club()) as engine:
+        quarantine = Quarantine(engine.store, engine.pusher.push, QuarantineFile(database), Bounds(), engine.clock)
+        phone = engine.replica("phone", principal=user("olga"))
+        outcomes = await phone.push(
+            *(phone.change("create", f"bad-{m}", 0, _type="event", _scope=f"match:{m}", kind=3) for m in ("m1", "m2"))
+        )
+        assert [outcome["outcome"] for outcome in outcomes] == ["rejected"] * 2
+        yield quarantine
+        await quarantine.close()
+
+
+async def test_by_a_key_to_some_scopes_only_what_waits_there_is_seen_and_dealt_with(tmp_path: Path) -> None:
+    async with olgas(tmp_path) as quarantine:
+        olga = user("olga")
+        key = replace(olga, scopes=frozenset({"match:m1"}), by_key=True)
+        assert [total.changes for total in (await quarantine.waiting(principal=olga)).totals] == [2]
+        seen = await quarantine.waiting(principal=key)
+        assert [(entry.n, entry.scope) for entry in seen.entries] == [(1, "match:m1")]
+        assert [(total.replica, total.changes) for total in seen.totals] == [("phone", 1)]
+        assert (await quarantine.waiting(principal=key, scope="match:m2")).entries == []
+        items = [("phone", 1), ("phone", 2), ("phone", 3)]
+        for deal, first in ((quarantine.replay, "rejected"), (quarantine.dismiss, "dismissed")):
+            assert [result["result"] for result in await deal(items, key)] == [first, "unknown", "unknown"]
+        assert [entry.n for entry in (await quarantine.waiting(principal=olga)).entries] == [2]
+        nowhere = replace(key, scopes=frozenset())
+        assert (await quarantine.waiting(principal=nowhere)).totals == []
+        assert [result["result"] for result in await quarantine.dismiss([("phone", 2)], nowhere)] == ["unknown"]
+
+
+async def test_a_suspended_account_looks_at_its_own_and_does_nothing_about_it(tmp_path: Path) -> None:
+    async with olgas(tmp_path) as quarantine:
+        suspended = user("olga", suspended=True)
+        assert [entry.n for entry in (await quarantine.waiting(principal=suspended)).entries] == [1, 2]
+        for deal in (quarantine.replay, quarantine.dismiss):
+            with pytest.raises(Forbidden) as refused:
+                await deal([("phone", 1)], suspended)
+            assert refused.value.problem_code == "account_suspended"
+        assert [result["result"] for result in await quarantine.dismiss([("phone", 1)])] == ["dismissed"]
 
 
 async def test_beyond_the_bound_the_oldest_go_to_a_file_before_they_leave_the_ledger(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
-"""Law 8, conflicts: a settlement names its conflict; a whole-row write never settles one by accident."""
+"""Law 8, conflicts: a settlement names its conflict; a whole-row write never settles one by accident; and those settle
+it who may write all that it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
 from conflict_rules import MANUAL, Change, Kind, Rule, State, apply_change, conflict_id, dispute_of
 from conflict_rules.manual import Asks
+from syncd.app import App, HookTransaction, Resource, private, roles, rules
 from tests.conflict_rules.make import change, only, play
 from tests.properties import broken_rules as broken
+from tests.support.engine import Engine, Replica, open_engine, user
 
 
 def disputed(rule: Rule) -> State:
@@ -80,3 +85,92 @@ def test_a_settlement_of_another_conflict_settles_nothing() -> None:
     refused = apply_change(MANUAL, disputed(MANUAL), wrong, 3)
     assert (refused.outcome.kind, refused.outcome.code) == (Kind.REJECTED, "no_such_conflict")
     assert is_open(refused.state)
+
+
+MATCH = "match:m1"
+OWNER, SCORER = user("olga"), user("sam")
+
+
+def club() -> App:
+    """Of a game scorers may set the score, see the fee, and do not see the bribe; the referee's word is for owners."""
+    app = App("club")
+    app.scope("match", roles=("viewer", "scorer", "owner"))
+
+    @app.resource(scope="match:{match_id}", access=roles(read="viewer", write="scorer"))
+    class Game(Resource):
+        match_id: str
+        score: Annotated[int | None, rules.manual] = None
+        fee: Annotated[int | None, rules.manual] = private(read="viewer", write="owner")
+        bribe: Annotated[int | None, rules.manual] = private(read="owner")
+
+    @app.resource(scope="match:{match_id}", access=roles(read="viewer", write="owner"))
+    class Word(Resource):
+        match_id: str
+
+    @app.on_change(Word)
+    async def is_it_so(tx: HookTransaction, change: Change) -> None:
+        game, word = await tx.get(Game, "g"), await tx.get(Word, change.id)
+        if game is not None and word is not None:
+            await tx.ask("who_is_right", about=game, others=[word], options=["one", "two"], id="asked")
+
+    return app
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """A match in which Olga and her tablet have disagreed over everything, and she has settled it; and a question."""
+    async with open_engine(tmp_path / "club.db", app=club()) as engine:
+        olga, tablet = (engine.replica(name, principal=OWNER) for name in ("olga-phone", "olga-tablet"))
+        fields = ("score", "fee", "bribe")
+        await olga.push(edit(olga, "create", match_id="m1", **dict.fromkeys(fields, 1)))
+        [asked] = await tablet.push(edit(tablet, "update", **dict.fromkeys(fields, 2)))
+        over = {field: conflict_id("game", "g", field) for field in fields}
+        assert set(asked["conflicts"]) == {*over.values()}
+        for field, conflict in over.items():
+            [outcome] = await olga.push(edit(olga, "settle", **{field: 1}) | {"conflict": conflict})
+            assert outcome["outcome"] in ("applied", "merged"), outcome
+        [asked] = await olga.push(olga.change("create", "w", 0, _type="word", _scope=MATCH, match_id="m1"))
+        assert asked["conflicts"] == ["asked"]
+        await engine.memberships.grant(OWNER, MATCH, "sam", "scorer")
+        yield engine
+
+
+def edit(replica: Replica, op: str, **fields: Any) -> dict[str, Any]:
+    return replica.change(op, "g", 0, _type="game", _scope=MATCH, **fields)
+
+
+def answer(replica: Replica, conflict: str, scope: str = MATCH, **fields: str) -> dict[str, Any]:
+    return replica.change("settle", conflict, 99, _type="conflict", _scope=scope, **fields) | {"conflict": conflict}
+
+
+@pytest.mark.parametrize("scope", [MATCH, ""])
+async def test_who_does_not_see_a_conflict_neither_reopens_it_nor_finds_out_that_it_is_there(
+    engine: Engine, scope: str
+) -> None:
+    before = await engine.states(MATCH)
+    sam = engine.replica("sam-phone", principal=SCORER)
+    hidden, none = conflict_id("game", "g", "bribe"), conflict_id("game", "g", "nothing")
+    outcomes = await sam.push(*(answer(sam, each, scope, status="open") for each in (hidden, none)))
+    said = [str(outcome).replace(hidden, none) for outcome in ({**each, "n": 0} for each in outcomes)]
+    assert said[0] == said[1]
+    assert {outcome["outcome"] for outcome in outcomes} == {"rejected"}
+    assert await engine.states(MATCH) == before
+
+
+async def test_who_may_not_set_the_field_does_not_reopen_its_conflict_though_he_sees_it(engine: Engine) -> None:
+    before = await engine.states(MATCH)
+    sam = engine.replica("sam-phone", principal=SCORER)
+    [outcome] = await sam.push(answer(sam, conflict_id("game", "g", "fee"), status="open"))
+    assert (outcome["outcome"], outcome["code"]) == ("rejected", "forbidden")
+    assert await engine.states(MATCH) == before
+    [outcome] = await sam.push(answer(sam, conflict_id("game", "g", "score"), status="open"))
+    assert outcome["outcome"] in ("applied", "merged")
+
+
+async def test_a_hooks_question_is_answered_by_those_who_may_write_all_that_it_is_about(engine: Engine) -> None:
+    told = []
+    for who in (SCORER, OWNER):
+        phone = engine.replica(f"{who.user}-laptop", principal=who)
+        [outcome] = await phone.push(answer(phone, "asked", choice="one"))
+        told.append(outcome.get("code", "taken"))
+    assert told == ["forbidden", "taken"]

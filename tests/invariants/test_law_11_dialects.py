@@ -12,7 +12,10 @@ from conflict_rules.by_value import parts_by_value
 from conflict_rules.wire import decode_state
 from syncd.app import App, Resource, Veto, rules
 from syncd.app.hooks import HookTransaction
-from tests.support.engine import Engine, open_engine
+from syncd.engine.authorise import membership_id
+from syncd.engine.principal import OPERATOR
+from tests.support.engine import Engine, Replica, open_engine, user
+from tests.support.roles_club import roles_club
 
 app = App("league")
 
@@ -112,3 +115,62 @@ async def test_a_refused_create_comes_back_as_a_tombstone(engine: Engine) -> Non
     reply = await engine.pusher.push("deaf", 1, [game(deaf, "create", 0, place="nowhere")], corrects=True)
     assert reply.outcomes[0]["version"] == 1
     assert (await state(engine))["deleted"]
+
+
+MATCH, NEW = "match:m1", "match:new"
+
+
+@pytest.fixture
+async def members(tmp_path: Path) -> AsyncIterator[Engine]:
+    """A club with a match of Olga's, whose scorer is Sam, and a goal in it."""
+    async with open_engine(tmp_path / "club.db", app=roles_club()) as opened:
+        olga = opened.replica("olga-phone", principal=user("olga"))
+        await olga.push(olga.change("create", "g1", 0, _type="event", _scope=MATCH, match_id="m1"))
+        await opened.memberships.grant(OPERATOR, MATCH, "sam", "scorer")
+        yield opened
+
+
+async def push_apart(phone: Replica, *changes: dict[str, Any]) -> list[str]:
+    """Push members of one group that do not stand together, which are refused whatever they say; how each came out."""
+    first, *rest = changes
+    between = phone.change("delete", "nothing", 0, _type="event", _scope=first["scope"])
+    apart = [first, between, *rest]
+    for n, change in enumerate(apart, 1):
+        change["n"] = n
+    reply = await phone.engine.pusher.push(phone.id, 1, apart, corrects=True, principal=phone.principal)
+    return [str(outcome["outcome"]) for outcome in reply.outcomes]
+
+
+async def test_what_was_refused_for_its_group_is_corrected_for_those_who_may_write_there(members: Engine) -> None:
+    heads = []
+    for name in ("sam", "stan"):
+        phone = members.replica(f"{name}-phone", principal=user(name))
+        changes = [phone.change("update", "g1", 1, _type="event", _scope=MATCH, _group="x", kind=kind) for kind in "ab"]
+        first, _, last = await push_apart(phone, *changes)
+        assert (first, last) == ("rejected", "rejected")
+        heads.append((await members.states(MATCH))["g1"]["version"])
+    # Sam's pull puts his phone right. Stan has no rights there, and leaves no trace.
+    assert heads == [3, 3]
+
+
+async def test_a_refusal_writes_nothing_of_what_changes_by_command_only(members: Engine) -> None:
+    """Law 7: under the id of a membership a tombstone would keep Bob from ever beginning that scope."""
+    stan, bob = (members.replica(f"{name}-phone", principal=user(name)) for name in ("stan", "bob"))
+    place = {"_type": "membership", "_scope": "user:bob", "_group": "x", "of": NEW, "role": "owner"}
+    changes = [stan.change("create", membership_id(NEW, "bob"), 0, **place) for _ in range(2)]
+    assert await push_apart(stan, *changes) == ["rejected"] * 3
+    assert await members.states("user:bob") == {}
+    [outcome] = await bob.push(bob.change("create", "g2", 0, _type="event", _scope=NEW, match_id="new"))
+    assert outcome["outcome"] == "applied"
+
+
+async def test_a_refused_create_begins_no_scope(members: Engine) -> None:
+    """With a tombstone in it, and nobody, it could never be anybody's."""
+    stan, bob = (members.replica(f"{name}-phone", principal=user(name)) for name in ("stan", "bob"))
+    creates = [
+        stan.change("create", f"s{i}", 0, _type="event", _scope=NEW, _group="x", match_id="new") for i in range(2)
+    ]
+    assert await push_apart(stan, *creates) == ["rejected"] * 3
+    assert (await members.states(NEW), await members.states("user:stan")) == ({}, {})
+    [outcome] = await bob.push(bob.change("create", "g2", 0, _type="event", _scope=NEW, match_id="new"))
+    assert outcome["outcome"] == "applied"

@@ -1,13 +1,11 @@
-"""Folders in memory where there are any, a database migrated once, and a word at the end on what was played."""
+"""Folders in memory where there are any, and a database migrated once."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,19 +29,3 @@ async def server_file(folder: Path) -> Path:
     store = await SqliteStore.open(path)
     await store.close()
     return path
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell how concurrent the histories were, over all workers."""
-    totals: dict[str, Counter[str]] = {"replica_histories": Counter(), "document_histories": Counter()}
-    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
-        for name, value in report.user_properties:
-            if name in totals:
-                totals[name].update(value)
-    for name, total in totals.items():
-        if total["changes"]:
-            share = total["concurrent"] / total["changes"]
-            terminalreporter.write_line(
-                f"{name.replace('_', ' ')}: {total['histories']}, {total['changes']} changes, "
-                f"{share:.0%} truly concurrent"
-            )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from client_sdk.credentials import Credentials
 from client_sdk.errors import Unreachable
 from client_sdk.messages import (
     DocumentAnswer,
@@ -27,7 +28,8 @@ from client_sdk.messages import (
 )
 from conflict_rules.values import JsonValue
 from syncd.api.codec import decode_json, encode_json
-from syncd.api.messages import DocumentItem, DocumentsRequest, PullRequest, PushRequest, read_message
+from syncd.api.envelope import read_message
+from syncd.api.messages import DocumentItem, DocumentsRequest, PullRequest, PushRequest
 from syncd.api.sync import encode_pages
 from syncd.engine.document_reader import AskedDocument, DocumentReader
 from syncd.errors import SyncdError
@@ -147,7 +149,7 @@ class InProcess:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.token: str | None = None
+        self.credentials = Credentials(None, 1.0)
         self.limits = Limits()
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from syncd.errors import SchemaTooNew, StoreError
+from syncd.store.accounts import AccountCommit, AccountRow
 from syncd.store.migrate import (
     REVISIONS,
     head_revision,
@@ -268,6 +269,25 @@ async def test_a_file_from_before_replicas_were_marked_keeps_what_it_knows_of_th
     store = await SqliteStore.open(path)
     found = await load(store, replicas=("phone",))
     assert found.replicas == {"phone": ReplicaRow("phone", 7, "then", 0, 9, failed_updates=0, failed_at_ms=0)}
+    await store.close()
+
+
+async def test_a_file_from_before_accounts_keeps_what_it_holds_and_takes_accounts(path: Path, folder: Path) -> None:
+    for later in (folder / "versions").glob("000[5-9]_*.py"):
+        later.unlink()
+    upgrade(path, folder)
+    assert schema_version(path) == "0004"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO scopes (no, name, version) VALUES (7, 's', 1)")
+        connection.execute("INSERT INTO states VALUES (1, 7, 1, 'note', 'x', 0, CAST('x@1' AS BLOB))")
+    connection.close()
+    store = await SqliteStore.open(path)
+    assert await store.accounts.accounts(limit=1) == []
+    async with store.accounts.transaction() as transaction:
+        await transaction.commit(AccountCommit(accounts=[AccountRow("a", 1, "a@club.example")]))
+    assert await store.accounts.account_by_email("a@club.example") == AccountRow("a", 1, "a@club.example")
+    assert await versions(store, "s") == ["x@1"]
     await store.close()
 
 

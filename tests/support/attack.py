@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from syncd.api.live import MAX_BAD_FRAMES
+from syncd.api.live_session import MAX_BAD_FRAMES
 from tests.support.server import ServerProcess, running_server
 
 __all__ = ["PULL", "PUSH", "Talk", "Target", "check_outcome", "create", "under_attack"]

@@ -13,9 +13,13 @@ from conflict_rules import Stamp
 from syncd.app import App, open_app
 from syncd.bus.local import LocalBus
 from syncd.documents.protocol import Documents
+from syncd.engine.authorise import Authoriser
 from syncd.engine.limits import Limits
+from syncd.engine.memberships import Memberships
+from syncd.engine.principal import OPERATOR, Caller, Principal
 from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
+from syncd.engine.share_links import ShareLinks
 from syncd.engine.watch import Watcher
 from syncd.store.protocol import Store
 from syncd.store.sqlite import SqliteStore
@@ -47,9 +51,11 @@ class Engine:
     bus: LocalBus
     clock: SettableClock
     documents: Documents | None = None
+    memberships: Memberships = field(init=False)
+    links: ShareLinks = field(init=False)
 
-    def replica(self, name: str, *, ahead_s: float = 0) -> Replica:
-        return Replica(self, name, ahead_ms=int(ahead_s * 1000))
+    def replica(self, name: str, *, ahead_s: float = 0, principal: Principal = OPERATOR) -> Replica:
+        return Replica(self, name, ahead_ms=int(ahead_s * 1000), principal=principal)
 
     async def states(self, scope: str = "main") -> dict[str, dict[str, Any]]:
         """What a fresh replica pulls: wire states by id, tombstones among them."""
@@ -71,6 +77,7 @@ class Replica:
     ahead_ms: int = 0
     n: int = 0
     stamps: int = field(default=0, repr=False)
+    principal: Principal = OPERATOR
 
     def change(self, op: str, id: str, base: int | None = None, /, **fields: Any) -> dict[str, Any]:
         """The next change, ready to push. `_stamp`, `_scope`, `_type` and `_group` among the fields set those keys."""
@@ -95,7 +102,7 @@ class Replica:
 
     async def push(self, *changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Push, and return the outcomes."""
-        reply = await self.engine.pusher.push(self.id, 1, changes)
+        reply = await self.engine.pusher.push(self.id, 1, changes, principal=self.principal)
         return [dict(outcome) for outcome in reply.outcomes]
 
     async def create(self, id: str, /, **fields: Any) -> dict[str, Any]:
@@ -106,6 +113,11 @@ class Replica:
 
     async def delete(self, id: str, base: int, /, **fields: Any) -> dict[str, Any]:
         return (await self.push(self.change("delete", id, base, **fields)))[0]
+
+
+def user(name: str, *roles: str, suspended: bool = False) -> Principal:
+    """Somebody with an account."""
+    return Principal(Caller.USER, name, frozenset(roles), suspended=suspended)
 
 
 @asynccontextmanager
@@ -125,10 +137,15 @@ async def open_engine(
     if wrap is not None:
         store = wrap(store)
     bus = LocalBus()
-    watcher = Watcher(store, bus, limits)
-    pusher = Pusher(store, app or open_app(), bus, watcher, clock, limits, documents)
+    app = app or open_app()
+    authoriser = Authoriser(app)
+    watcher = Watcher(store, bus, limits, authoriser)
+    pusher = Pusher(store, app, bus, watcher, clock, limits, documents)
     try:
-        yield Engine(store, pusher, Puller(store, limits), watcher, bus, clock, documents)
+        engine = Engine(store, pusher, Puller(store, limits, authoriser), watcher, bus, clock, documents)
+        engine.memberships = Memberships(store, authoriser, pusher.act, clock)
+        engine.links = ShareLinks(store, authoriser, pusher.act, clock)
+        yield engine
     finally:
         await pusher.close()
         await watcher.close()

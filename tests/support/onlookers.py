@@ -23,7 +23,9 @@ async def bodies_of(connection: Connection) -> AsyncIterator[bytes]:
 async def frames_of(connection: Connection, most: int | None = None) -> list[dict[str, Any]]:
     """The frames that wait now, at most so many."""
     found: list[dict[str, Any]] = []
-    while (connection.aside_count or connection._frames or connection._lagging) and len(found) != most:
+    while (connection.aside_count or connection._frames or connection._lagging or connection._gone) and len(
+        found
+    ) != most:
         # Alone it would wait for the next one where nothing was to be told after all.
         connection.put_aside(("", "end"), lambda: b'{"type":"end"}')
         frame = await connection.take()

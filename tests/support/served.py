@@ -14,10 +14,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from syncd.api.access import Authenticates
 from syncd.api.listener import listening
 from syncd.app import App, open_app
 from syncd.settings import Settings
 from syncd.wiring import Server, open_server, wall_clock_ms
+from tests.support.people import People
 
 __all__ = ["Served", "served"]
 
@@ -25,11 +27,19 @@ __all__ = ["Served", "served"]
 class Served:
     """One server that may be stopped and started again."""
 
-    def __init__(self, database: Path, app: App | None, now_ms: Callable[[], int], settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        database: Path,
+        app: App | None,
+        now_ms: Callable[[], int],
+        accounts: Authenticates | bool,
+        settings: dict[str, Any],
+    ) -> None:
         self.database = database
         self.url = ""
         self._app = app or open_app()
         self._now_ms = now_ms
+        self._accounts = accounts
         self._settings = settings
         self._port = 0
         self._undo: AsyncExitStack | None = None
@@ -51,8 +61,15 @@ class Served:
         assert self._undo is None
         self._app = app or self._app
         self._undo = AsyncExitStack()
-        settings = Settings(database=self.database, **self._settings)
-        self._server = await self._undo.enter_async_context(open_server(settings, self._app, now_ms=self._now_ms))
+        # Its own people, or those of a test.
+        own = isinstance(self._accounts, bool)
+        settings = Settings(database=self.database, accounts=self._accounts is True, **self._settings)
+        self._server = await self._undo.enter_async_context(
+            open_server(settings, self._app, now_ms=self._now_ms, accounts=None if own else self._accounts)
+        )
+        if isinstance(self._accounts, People):
+            self._accounts.open_link = self._server.links.open
+            self._server.links.roles_of = self._accounts.roles_of
         self.url = await self._undo.enter_async_context(
             listening(self._server.web, host="127.0.0.1", port=self._port, idle_timeout_s=10, shutdown_timeout_s=0.2)
         )
@@ -79,10 +96,18 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    database: Path, app: App | None = None, *, now_ms: Callable[[], int] = wall_clock_ms, **settings: Any
+    database: Path,
+    app: App | None = None,
+    *,
+    now_ms: Callable[[], int] = wall_clock_ms,
+    accounts: Authenticates | bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server that listens for the length of the block; `settings` as in `syncd.settings`."""
-    server = Served(database, app, now_ms, settings)
+    """A server that listens while the block runs. `settings`: as in `syncd.settings`.
+
+    `accounts`: True for the server's own; else see `people`.
+    """
+    server = Served(database, app, now_ms, accounts, settings)
     await server.start()
     try:
         yield server

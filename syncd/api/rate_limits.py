@@ -1,0 +1,224 @@
+"""Rate limits over HTTP: whose request it is, what it counts as, and the headers that say how much is left.
+
+The decision is `syncd.limiting`'s. Here a request becomes a class and a subject, and a refusal a 429.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict, istr
+
+from syncd.api.client_address import ClientAddress
+from syncd.api.request_keys import STANDINGS, principal_of
+from syncd.engine.principal import ANYONE, Caller, Principal
+from syncd.errors import RateLimited, Unauthenticated
+from syncd.limiting.bucket import Bucket
+from syncd.limiting.counters import Counters, Standing, Take
+from syncd.limiting.held import Held, Slot
+from syncd.limiting.table import OTHER, UNLIMITED, RateTable, Subject, Tier
+
+__all__ = ["Limiting", "RateLimits"]
+
+_LIMIT: Final = istr("X-RateLimit-Limit")
+_REMAINING: Final = istr("X-RateLimit-Remaining")
+_RESET: Final = istr("X-RateLimit-Reset")
+_RETRY_AFTER: Final = istr("X-RateLimit-Retry-After")
+_TIERS: Final = (("partner", Tier.PARTNER), ("premium", Tier.PREMIUM), ("verified", Tier.PREMIUM))
+"""Roles of the whole app that lift their account into another tier."""
+
+
+class Limiting(StrEnum):
+    """Who is limited."""
+
+    OFF = "off"
+    """Nobody."""
+    ON = "on"
+    """Everybody, also whoever runs the server."""
+    AUTO = "auto"
+    """Everybody but whoever runs the server: the holder of the shared token, or, without one, this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """The limits of one server.
+
+    `monotonic_ms`: of any clock that does not go back. `user_sockets`, `address_sockets`: how many of them are open.
+    """
+
+    limiting: Limiting
+    table: RateTable
+    counters: Counters
+    addresses: ClientAddress
+    user_sockets: Held
+    address_sockets: Held
+    monotonic_ms: Callable[[], float]
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count a request whose caller is known by now; raises `RateLimited` if there is no room for it."""
+        principal = principal_of(request)
+        if not self.applies_to(principal):
+            return await handler(request)
+        kind = self._class_of(request)
+        if kind == UNLIMITED:
+            return await handler(request)
+        takes = self.table.takes(kind, self._subject(principal, request))
+        if not principal.user:
+            await self._take(request, takes)
+            return await handler(request)
+        announced = request.content_length or 0
+        await self._take(request, takes, self.table.bytes_of(principal.user, max(1, announced)))
+        response: web.StreamResponse | None = None
+        try:
+            response = await handler(request)
+            return response
+        finally:
+            # What has come in has come in, also if it was refused then.
+            await self._charge_rest(principal, announced, request, response)
+
+    @web.middleware
+    async def strangers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count who showed a wrong token, or none where one is needed: guessing is slowed down.
+
+        Outside of whatever looks at tokens. It never stands in the way of who shows the right one, also from the same
+        address.
+        """
+        try:
+            return await handler(request)
+        except Unauthenticated:
+            await self.count_wrong_token(request)
+            raise
+
+    async def count_wrong_token(self, request: web.Request) -> None:
+        """Count it, of its address; raises `RateLimited` in the place of what it was about to be told."""
+        if self.limiting is not Limiting.OFF:
+            await self._take(request, self.table.takes(OTHER, self._subject(ANYONE, request)))
+
+    def applies_to(self, principal: Principal) -> bool:
+        """Whether this caller is limited."""
+        if self.limiting is Limiting.AUTO:
+            return principal.caller is not Caller.OPERATOR
+        return self.limiting is Limiting.ON
+
+    def frames(self, principal: Principal) -> Bucket | None:
+        """What the frames of one socket are counted by, None if they are not."""
+        return Bucket(self.table["frames"], self.monotonic_ms) if self.applies_to(principal) else None
+
+    def open_socket(self, request: web.BaseRequest) -> Slot:
+        """Counts a socket or stream as open for the length of a block: of its user, else of its address.
+
+        Entering raises `RateLimited` if there are as many as may be.
+        """
+        return Slot(*self._place(request))
+
+    def move_socket(self, slot: Slot, request: web.BaseRequest) -> None:
+        """Count it as that of whoever it has turned out to be; raises `RateLimited` if there is no room."""
+        slot.move(*self._place(request))
+
+    async def take_as(self, request: web.Request, principal: Principal) -> None:
+        """Count a socket or stream as opened by whoever it has turned out to be, where it was counted as a stranger's.
+
+        Raises `RateLimited` if there is no room for it.
+        """
+        if self.applies_to(principal):
+            kind = self._class_of(request)
+            counted = self.table.takes(kind, self._subject(principal_of(request), request))
+            own = self.table.takes(kind, self._subject(principal, request))
+            takes = [take for take in own if take not in counted]
+            if takes:
+                await self._take(request, takes)
+
+    async def take_bytes(self, principal: Principal, count: int) -> None:
+        """Count what came in over a socket; raises `RateLimited` if the user's bytes of the day are used up."""
+        if principal.user and self.applies_to(principal):
+            (standing,) = await self.counters.take([self.table.bytes_of(principal.user, max(1, count))])
+            _check_bytes(standing)
+
+    def add_headers(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> None:
+        """Say how the bucket stands that will be empty first, if the request was counted."""
+        standings = request.get(STANDINGS)
+        if not standings:
+            return
+        standing = _narrowest(standings)
+        headers[_LIMIT] = str(standing.rate.count)
+        headers[_REMAINING] = str(standing.left)
+        # Seconds since 1970.
+        headers[_RESET] = str(_seconds(standing.full_at_ms))
+        if standing.wait_ms:
+            headers[_RETRY_AFTER] = str(_seconds(standing.wait_ms))
+
+    def _place(self, request: web.BaseRequest) -> tuple[Held | None, str]:
+        principal = principal_of(request)
+        if not self.applies_to(principal):
+            return None, ""
+        return (
+            (self.user_sockets, principal.user)
+            if principal.user
+            else (
+                self.address_sockets,
+                self.addresses.key(request),
+            )
+        )
+
+    async def _take(self, request: web.Request, takes: Sequence[Take], spent: Take | None = None) -> None:
+        """Take all of it, `spent` of bytes too; raises `RateLimited` if one of the buckets lacks room."""
+        standings = await self.counters.take(takes if spent is None else (*takes, spent))
+        if spent is not None:
+            _check_bytes(standings[-1])
+            standings = standings[:-1]
+        request[STANDINGS] = standings
+        standing = _narrowest(standings)
+        if standing.wait_ms:
+            raise RateLimited(
+                f"more than {standing.rate} requests of this kind",
+                retry_after_s=_seconds(standing.wait_ms),
+            )
+
+    async def _charge_rest(
+        self, principal: Principal, announced: int, request: web.Request, response: web.StreamResponse | None
+    ) -> None:
+        """Count the answer too, if there is one, and a body that did not say how long it would be."""
+        answer = response.body if isinstance(response, web.Response) else None
+        rest = max(0, request.content.total_bytes - announced)
+        rest += len(answer) if isinstance(answer, bytes) else 0
+        if rest:
+            await self.counters.charge([self.table.bytes_of(principal.user, rest)])
+
+    def _subject(self, principal: Principal, request: web.BaseRequest) -> Subject:
+        address = self.addresses.key(request)
+        if principal.caller is Caller.USER:
+            tier = next((tier for role, tier in _TIERS if role in principal.roles), Tier.AUTHENTICATED)
+            return Subject(tier, principal.user, principal.session, address)
+        if principal.caller is Caller.OPERATOR:
+            return Subject(Tier.PARTNER, "operator", "", address)
+        # Many hold the same share link: each counts by where he is.
+        return Subject(Tier.ANONYMOUS, "", "", address)
+
+    def _class_of(self, request: web.Request) -> str:
+        resource = request.match_info.route.resource
+        return self.table.class_of(request.method, "" if resource is None else resource.canonical)
+
+
+def _check_bytes(standing: Standing) -> None:
+    if standing.wait_ms:
+        raise RateLimited(
+            f"more than {standing.rate} bytes",
+            hint="Wait as long as Retry-After says. Nothing was applied, and nothing is lost.",
+            retry_after_s=_seconds(standing.wait_ms),
+        )
+
+
+def _narrowest(standings: Sequence[Standing]) -> Standing:
+    """The bucket to wait for longest; with room in all, the one that is emptiest for its size."""
+    return max(standings, key=lambda each: (each.wait_ms, -each.left / each.rate.count))
+
+
+def _seconds(ms: int) -> int:
+    """Not less than that."""
+    return -(-ms // 1000)

@@ -1,0 +1,87 @@
+"""A scope that is watched: by whom, as which class, and what waits to be sent. Pure, but for the task that reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from syncd.engine.connection import Connection
+from syncd.engine.delta import Delta
+from syncd.engine.principal import Principal
+from syncd.engine.reader_class import ReaderClass
+
+__all__ = ["Guest", "Standing", "Topic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a new subscriber stands: `cursor` is the equivalent of its own in this incarnation; None means pull.
+
+    `gone`: it may not see the scope, or not any more, and does not watch it.
+    """
+
+    cursor: str | None
+    gone: bool = False
+
+    def as_dict(self) -> dict[str, object]:
+        """As it goes over the wire."""
+        if self.gone:
+            return {"gone": True}
+        return {"pull": True} if self.cursor is None else {"cursor": self.cursor}
+
+
+@dataclass(slots=True)
+class Guest:
+    """Somebody who may not see everything. `asked`: as what it would watch each scope, if it may."""
+
+    principal: Principal
+    asked: dict[str, ReaderClass] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Topic:
+    """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known.
+
+    `readers`: who watches it, by reader class; none of them is empty. `listeners`: called when memberships that live
+    here change.
+    """
+
+    readers: dict[ReaderClass, set[Connection]] = field(default_factory=dict)
+    sent: int | None = None
+    latest: int = 0
+    deltas: list[Delta] = field(default_factory=list)
+    reading: asyncio.Task[None] | None = None
+    listeners: dict[Connection, Callable[[], None]] = field(default_factory=dict)
+
+    @property
+    def connections(self) -> Iterator[Connection]:
+        """Everyone who watches it."""
+        return (connection for connections in self.readers.values() for connection in connections)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody watches it, nor listens."""
+        return not self.readers and not self.listeners
+
+    def class_of(self, connection: Connection) -> ReaderClass | None:
+        """As what a connection watches it; None if it does not."""
+        return next((reader for reader, connections in self.readers.items() if connection in connections), None)
+
+    def join(self, connection: Connection, reader: ReaderClass) -> None:
+        """From now on this connection watches, as `reader` and as nothing else."""
+        self.leave(connection)
+        self.readers.setdefault(reader, set()).add(connection)
+
+    def tell_listeners(self) -> None:
+        """Memberships may have changed."""
+        for tell in tuple(self.listeners.values()):
+            tell()
+
+    def leave(self, connection: Connection) -> None:
+        """This connection watches no more."""
+        reader = self.class_of(connection)
+        if reader is not None:
+            self.readers[reader].discard(connection)
+            if not self.readers[reader]:
+                del self.readers[reader]
