@@ -1,14 +1,18 @@
-"""What every test shares: the profile of sizes, shown in the header, and hypothesis set up from it."""
+"""What every test shares: the profile of sizes, shown in the header, hypothesis set up from it, and what was played."""
 
 from __future__ import annotations
 
 import logging
 import signal
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from structlog._config import BoundLoggerLazyProxy
 
 from tests.sizes import FULL, QUICK, SIZES
 
@@ -35,6 +39,27 @@ def pytest_report_header() -> str:
     return f"sizes: {SIZES.name} ({SIZES.property_examples} examples a property; SYNCD_TEST_SIZES=full for more)"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes name their argument: what is compressed carries the time, and both workers must collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell how concurrent the histories were, over all workers."""
+    totals: dict[str, Counter[str]] = {"replica_histories": Counter(), "document_histories": Counter()}
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, value in report.user_properties:
+            if name in totals:
+                totals[name].update(value)
+    for name, total in totals.items():
+        if total["changes"]:
+            share = total["concurrent"] / total["changes"]
+            terminalreporter.write_line(
+                f"{name.replace('_', ' ')}: {total['histories']}, {total['changes']} changes, "
+                f"{share:.0%} truly concurrent"
+            )
+
+
 @pytest.fixture(autouse=True)
 def _restored_loggers() -> Iterator[None]:
     """What a test sets up for logging ends with it, together with the stream it wrote to."""
@@ -43,6 +68,11 @@ def _restored_loggers() -> Iterator[None]:
     yield
     if root.handlers != handlers:
         structlog.reset_defaults()
+        # Loggers remember how they were set up when they first wrote.
+        for module in tuple(sys.modules.values()):
+            logger = getattr(module, "log", None)
+            if isinstance(logger, BoundLoggerLazyProxy):
+                vars(logger).pop("bind", None)
         logging.captureWarnings(False)
         root.handlers[:] = handlers
     root.setLevel(level)
