@@ -25,7 +25,7 @@ from conflict_rules.crdt import DocumentKind
 from conflict_rules.documents.document import Document as MergedDocument
 from conflict_rules.documents.document import MergeFailed
 from conflict_rules.documents.waiting_room import WaitingRoomFull
-from conflict_rules.documents.yjs_update import MalformedUpdate, read_update
+from conflict_rules.documents.yjs_update import MalformedUpdate, read_update, with_deletes
 from conflict_rules.values import JsonValue
 
 __all__ = ["DocumentChange", "OpenDocument"]
@@ -199,13 +199,14 @@ class OpenDocument:
                 return None
             state = dict(self._merged.state_vector())
             since = dict(state)
-            for client, ranges in read_update(earlier).ranges.items():
+            before, last = read_update(earlier), read_update(self._last)
+            for client, ranges in before.ranges.items():
                 if state.get(client, 0) < ranges[-1][1]:
                     return None
                 since[client] = ranges[0][0]
-            for client, ranges in read_update(self._last).ranges.items():
+            for client, ranges in last.ranges.items():
                 since[client] = min(since[client], ranges[0][0])
-            return self._merged.diff(since)
+            return with_deletes(self._merged.diff(since), (before.deletes, last.deletes))
 
     # Callbacks
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,9 @@ from typing import Final
 from pycrdt import Doc, Text, TransactionEvent, merge_updates
 
 from benchmarks.peers.yjs_protocol import ROOT
+from conflict_rules.documents.yjs_update import read_update, with_deletes
 
-__all__ = ["Typing", "merged", "read_updates", "text_of", "typed", "write_updates"]
+__all__ = ["Typing", "Typist", "merged", "read_updates", "text_of", "typed", "write_updates"]
 
 _RECORDING: Final = Path(__file__).parents[2] / "fixtures" / "crdt" / "json-crdt-blog-post.json.gz"
 _CLIENT: Final = 1
@@ -30,12 +31,13 @@ _CLIENT: Final = 1
 @dataclass(slots=True)
 class Typing:
     """`updates`: one an edit. `text`: what stands at the end. `inserted`, `deleted`: how many units (of UTF-16, as Yjs
-    counts them) had been by the end of each edit."""
+    counts them) had been by the end of each edit. `deletes`: what each edit deletes, by client."""
 
     updates: list[bytes] = field(default_factory=list)
     text: str = ""
     inserted: list[int] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
+    deletes: list[Mapping[int, Sequence[tuple[int, int]]]] = field(default_factory=list)
 
 
 def typed(edits: int) -> Typing:
@@ -70,10 +72,30 @@ def typed(edits: int) -> Typing:
         found.inserted.append(inserted_units)
         found.deleted.append(deleted_units)
     document.unobserve(subscription)
+    found.deletes = [read_update(update).deletes for update in found.updates]
     found.text = "".join([copy, *reversed(copies)])
     if len(found.updates) != edits or str(text) != found.text:
         raise RuntimeError("the recording was not typed as it stands")
     return found
+
+
+class Typist:
+    """The device that has typed it, which joins edits as the SDK does: what they bring, by state vectors, and what they
+    delete."""
+
+    def __init__(self, typing: Typing) -> None:
+        self._typing = typing
+        self._document: Doc[Text] = Doc()
+        self._document[ROOT] = Text()
+
+    def joined(self, start: int, end: int) -> bytes:
+        """The edits from `start` to before `end` as one update; they follow on the last ones that were asked for."""
+        document, typing = self._document, self._typing
+        before = document.get_state()
+        with document.transaction():
+            for update in typing.updates[start:end]:
+                document.apply_update(update)
+        return with_deletes(document.get_update(before), typing.deletes[start:end])
 
 
 def merged(updates: Sequence[bytes], size: int) -> list[bytes]:

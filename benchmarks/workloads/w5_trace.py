@@ -23,11 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pycrdt import merge_updates
-
 from benchmarks.ceilings import pycrdt_alone, relay
 from benchmarks.harness import ceiling, syncd_driver
-from benchmarks.harness.documents import Typing, typed, write_updates
+from benchmarks.harness.documents import Typing, Typist, typed, write_updates
 from benchmarks.harness.http_driver import connections
 from benchmarks.harness.keystrokes import Flow, MergedReader, PlainReader
 from benchmarks.harness.processes import Meter
@@ -170,6 +168,7 @@ class _Run:
         before = f'"type":"note","id":"{name}","op":"update","base":0,"fields":{{"text":{{"update":"'
         updates = self.typing.updates
         flow = Flow(len(updates))
+        typist = Typist(self.typing)
         reach = [0]
         entrance = syncd_driver.entrance(server.port, [scope], documents=True)
         async with connections(server.port, 2) as (pushes, fetches):
@@ -180,16 +179,15 @@ class _Run:
                 with Meter(server) as meter:
                     async with flow.bounded():
                         while room := await flow.room():
-                            part = updates[flow.sent : flow.sent + room]
-                            if joins and len(part) > 1:
-                                part = [merge_updates(*part)]
-                            reach += range(flow.sent + 1, flow.sent + room + 1) if not joins else [flow.sent + room]
-                            flow.sent += room
+                            upto = flow.sent + room
+                            part = [typist.joined(flow.sent, upto)] if joins else updates[flow.sent : upto]
+                            reach += [upto] if joins else range(flow.sent + 1, upto + 1)
+                            flow.sent = upto
                             await writer.push([f'{before}{base64.b64encode(one).decode()}"}}}}' for one in part])
                         await flow.finished()
                 self._check(reader.text())
         await until_quiet(server)
-        return meter.sample(len(updates), fetched=reader.fetched)
+        return meter.sample(len(updates), fetched=reader.fetched, pushed=writer.pushed)
 
     def _check(self, text: str) -> None:
         if text != self.typing.text:

@@ -42,7 +42,7 @@ Root = Text | Map[Any] | Array[Any]
 REMOTE: Final = "remote"
 """The origin of a transaction that applies updates of others: undo leaves it alone."""
 
-_ORDINARY: Final = frozenset({Ref.STRING, Ref.ANY})
+_ORDINARY: Final = frozenset({Ref.STRING, Ref.ANY, Ref.DELETED})
 _CLASSES: Final[Mapping[Kind, type[Root]]] = {"text": Text, "map": Map, "array": Array}
 _SAID: Final = {
     "apply": "applying the update",

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from conflict_rules.documents.yjs_reader import Id, MalformedUpdate, Reader, Ref
-from conflict_rules.documents.yjs_update import write_number
+from conflict_rules.documents.yjs_update import write_deletes, write_number
 
 __all__ = ["parts_of"]
 
@@ -152,6 +152,4 @@ def _deleting(deletes: Mapping[int, Sequence[tuple[int, int]]], most_bytes: int)
     most = max(1, most_bytes // 16)
     for client, ranges in deletes.items():
         for start in range(0, len(ranges), most):
-            some = ranges[start : start + most]
-            written = b"".join(write_number(begin) + write_number(end - begin) for begin, end in some)
-            yield b"\x00\x01" + write_number(client) + write_number(len(some)) + written
+            yield b"\x00" + write_deletes({client: ranges[start : start + most]})

@@ -12,7 +12,7 @@ It must not know of a document: what an update hangs on is judged in `yjs_shape`
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,8 @@ __all__ = [
     "Struct",
     "read_state_vector",
     "read_update",
+    "with_deletes",
+    "write_deletes",
     "write_number",
     "write_state_vector",
 ]
@@ -149,6 +151,44 @@ def write_state_vector(clocks: Mapping[int, int]) -> bytes:
     for client, clock in sorted(clocks.items()):
         out += write_number(client) + write_number(clock)
     return bytes(out)
+
+
+def write_deletes(deletes: Mapping[int, Sequence[tuple[int, int]]]) -> bytes:
+    """What an update ends with: by client, the ranges [from, before) that it deletes."""
+    out = bytearray(write_number(len(deletes)))
+    for client, ranges in deletes.items():
+        out += write_number(client) + write_number(len(ranges))
+        for start, end in ranges:
+            out += write_number(start) + write_number(end - start)
+    return bytes(out)
+
+
+def with_deletes(update: bytes, deletes: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> bytes:
+    """The structs of `update`, and these deletes together in the place of its own. Raises `MalformedUpdate`.
+
+    The encoded difference to a state vector has every delete of the document, however old.
+    """
+    reader = Reader(update)
+    for _ in range(reader.count()):
+        count, client, clock = reader.count(), reader.client(), reader.clock()
+        for _ in range(count):
+            clock = reader.struct(client, clock).end
+    ranges: dict[int, list[tuple[int, int]]] = {}
+    for some in deletes:
+        for client, deleted in some.items():
+            ranges.setdefault(client, []).extend(deleted)
+    return update[: reader.at] + write_deletes({client: _merged(own) for client, own in sorted(ranges.items())})
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same ranges, rising, those that touch as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def write_number(number: int) -> bytes:

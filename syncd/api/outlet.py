@@ -48,6 +48,7 @@ class Outlet:
         "_framing",
         "_held",
         "_patience_s",
+        "_protocol",
         "_request",
         "_slow",
         "_socket",
@@ -65,6 +66,7 @@ class Outlet:
     ) -> None:
         self.kind = WSMsgType.TEXT
         self._request = request
+        self._protocol = request.protocol
         self._socket = socket
         self._framing = framing
         self._patience_s = patience_s
@@ -77,6 +79,7 @@ class Outlet:
     def open(self, connection: Connection) -> None:
         """From now on its frames go out."""
         self._connection = connection
+        connection.at_once = self._pass
         connection.on_ready = self._flush
 
     @contextmanager
@@ -104,10 +107,26 @@ class Outlet:
     async def close(self) -> None:
         """Nothing goes out any more."""
         if self._connection is not None:
-            self._connection.on_ready = None
+            self._connection.at_once = self._connection.on_ready = None
         if self._slow is not None:
             self._slow.cancel()
             await asyncio.wait([self._slow])
+
+    def _pass(self, frame: LiveFrame) -> bool:
+        """Send a frame that has not come to wait, if it may go."""
+        if self._held or self._slow is not None:
+            return False
+        protocol = self._protocol
+        transport = protocol.transport
+        # Who has gone is noticed by the reader, too, who ends the conversation.
+        if transport is not None and not transport.is_closing() and not self._socket.closed:
+            try:
+                transport.write(self._framing.of(frame, self.kind))
+            except Exception:
+                self._fail()
+            if protocol.writing_paused:
+                self._pause()
+        return True
 
     def _flush(self) -> None:
         """Send what waits, as far as the peer reads."""
@@ -116,7 +135,7 @@ class Outlet:
         try:
             while (frame := self._connection.next()) is not None:
                 self._write(self._framing.of(frame, self.kind))
-                if self._request.protocol.writing_paused:
+                if self._protocol.writing_paused:
                     self._pause()
                     return
         except ConnectionError:
@@ -126,14 +145,14 @@ class Outlet:
             self._fail()
 
     def _write(self, whole: bytes) -> None:
-        transport = self._request.transport
+        transport = self._protocol.transport
         # Behind a close frame there is no other (RFC 6455, section 5.5.1).
         if transport is None or transport.is_closing() or self._socket.closed:
             raise ConnectionResetError("the peer has gone")
         transport.write(whole)
 
     async def _wait(self) -> None:
-        if self._slow is None and self._request.protocol.writing_paused:
+        if self._slow is None and self._protocol.writing_paused:
             self._pause()
         if self._slow is not None:
             await asyncio.wait([self._slow])

@@ -26,7 +26,7 @@ _SMALL_BYTES: Final = 32 << 10
 """A document of no more makes its round trip after each call: it takes less than a millisecond. One of 900 kB takes 50,
 which is too much for a keystroke, see docs/decisions/0011."""
 
-_SHARE: Final = 64
+_SHARE: Final = 16
 """A larger one makes it when this part of it is new, and at once after anything but typing."""
 
 _MOST_KEPT: Final = 2_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import weakref
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from syncd.documents import frames
@@ -26,6 +26,8 @@ _WHOLE_TURN: Final = 30
 
 _HEAD_BYTES: Final = 2 * MARK_BYTES
 _CPU_EVERY_S: Final = 0.05
+_STAT_BYTES: Final = 4096
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class WorkerEnded(Exception):
@@ -95,6 +97,7 @@ class Worker:
     def __init__(self, pid: int, wire: Wire) -> None:
         self.pid = pid
         self._wire = wire
+        self._clock = _Clock(pid)
 
     @property
     def alive(self) -> bool:
@@ -114,7 +117,7 @@ class Worker:
 
         `step_s`: how long it may compute between two marks. `reply_bytes`: how large its reply may be.
         """
-        watch = _Watch(self.pid, step_s)
+        watch = _Watch(self._clock, step_s)
         self._wire.max_bytes = reply_bytes + (1 << 20)
         try:
             self._wire.write(request)
@@ -160,21 +163,21 @@ class Worker:
 class _Watch:
     """How long a worker has been at its step, and which that is."""
 
-    def __init__(self, pid: int, step_s: float) -> None:
+    def __init__(self, clock: _Clock, step_s: float) -> None:
         self.step: Step | None = None
         self.index: int | None = None
         self.panicked = False
-        self._pid = pid
+        self._clock = clock
         self._step_s = step_s
         self._now = asyncio.get_running_loop().time
         self._began = self._marked = self._read_cpu = self._now()
-        self._cpu = _cpu_s(pid)
+        self._cpu = clock.cpu_s()
 
     def marked(self, letters: bytes, last: bytes, data: bytearray) -> None:
         """These marks have come, in full `data`; `last` is the last of them."""
         self._marked = self._now()
         if self._marked - self._read_cpu > _CPU_EVERY_S:
-            self._read_cpu, self._cpu = self._marked, _cpu_s(self._pid)
+            self._read_cpu, self._cpu = self._marked, self._clock.cpu_s()
         step, index = frames.read_mark(last)
         if step is None:
             self.panicked = True
@@ -199,14 +202,25 @@ class _Watch:
             return False
         if elapsed > _BUSY_MACHINE * self._step_s or now - self._began > _WHOLE_TURN * self._step_s:
             return True
-        cpu = _cpu_s(self._pid)
+        cpu = self._clock.cpu_s()
         return cpu is None or self._cpu is None or cpu - self._cpu >= self._step_s
 
 
-def _cpu_s(pid: int) -> float | None:
-    """How long a process has computed, in seconds; None where that is not told (it may have ended)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return None
+class _Clock:
+    """How long a process has computed. It is asked at every request, so its file is kept open."""
+
+    def __init__(self, pid: int) -> None:
+        self._file: int | None = None
+        with suppress(OSError):
+            self._file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._file)
+
+    def cpu_s(self) -> float | None:
+        """In seconds; None where that is not told (it may have ended)."""
+        if self._file is None:
+            return None
+        try:
+            fields = os.pread(self._file, _STAT_BYTES, 0).rpartition(b")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / _TICKS
+        except (OSError, ValueError, IndexError):
+            return None

@@ -46,9 +46,10 @@ class Connection:
 
     What is put aside is taken when nothing else waits, so that it never costs anybody a delta.
 
-    `on_ready`: called when something has come to wait, for whoever takes it by `next` rather than waiting: at once
-    for a frame, a moment later for what may say more by then. Of most sockets nothing waits, most of the time: what is
-    kept for one is small, and there is no task for it.
+    `at_once`: offered a frame for which nothing waits; returns whether it has gone out. `on_ready`: called when
+    something has come to wait, for whoever takes it by `next` rather than waiting: at once for a frame, a moment later
+    for what may say more by then. Of most sockets nothing waits, most of the time: what is kept for one is small, and
+    there is no task for it.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Connection:
         "_max_relay_bytes",
         "_told",
         "_waiting",
+        "at_once",
         "on_ready",
         "packed",
         "relaying",
@@ -81,6 +83,7 @@ class Connection:
         self._max_relay_bytes = max_relay_bytes
         self._max_frames = max_frames
         self._max_bytes = max_bytes
+        self.at_once: Callable[[LiveFrame], bool] | None = None
         self.on_ready: Callable[[], None] | None = None
         self._frames: list[tuple[str, LiveFrame]] = []
         self._bytes = 0
@@ -99,6 +102,13 @@ class Connection:
     def put(self, scope: str, frame: LiveFrame) -> None:
         """Queue a frame of `scope`; never waits."""
         if self._closed:
+            return
+        if (
+            self.at_once is not None
+            and not (self._frames or self._lagging or self._gone)
+            and len(frame.body) <= self._max_bytes
+            and self.at_once(frame)
+        ):
             return
         if len(self._frames) >= self._max_frames or self._bytes + len(frame.body) > self._max_bytes:
             self.tell_to_pull([scope, *(waiting for waiting, _ in self._frames)])
@@ -155,7 +165,7 @@ class Connection:
     def close(self) -> None:
         """No frame comes any more; may be called twice."""
         self._closed = True
-        self.on_ready = None
+        self.at_once = self.on_ready = None
         if self._waiting is not None:
             self._waiting.set()
 

@@ -7,6 +7,7 @@ While a push is judged and committed, its documents are its own: two pushes to o
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,14 @@ from syncd.documents.protocol import Documents, Verdict
 from syncd.engine.hook_documents import MOST_BYTES, Content, Position, contents_of, size_of
 from syncd.engine.incoming import Incoming
 from syncd.errors import DocumentUnreadable
-from syncd.store.protocol import DocumentHead, DocumentKey, Store, StoredDocument
+from syncd.store.protocol import Commit, DocumentHead, DocumentKey, Store, StoredDocument
 
 __all__ = ["DocumentJudge", "Judged", "StaleDocument", "document_fields", "kind_of"]
 
 log = structlog.get_logger(__name__)
+
+_MAX_KNOWN: Final = 10_000
+"""Documents of which it is remembered where they stand."""
 
 OfferId = tuple[int, bytes, str]
 """The number and the digest of a change, and the field: a number may come twice in a push, with other content."""
@@ -109,6 +113,23 @@ class DocumentJudge:
         self._store = store
         self._documents = documents
         self._turns: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
+        self._heads: OrderedDict[DocumentKey, Marker] = OrderedDict()
+
+    def written(self, commit: Commit) -> None:
+        """Remember where the documents stand that were written last. If others write them too, the next commit finds
+        out, and they are judged once more."""
+        for key in commit.dropped:
+            self._heads.pop(key, None)
+        for row in commit.updates:
+            self._heads[row.key] = Marker(row.since, row.seq)
+            self._heads.move_to_end(row.key)
+        while len(self._heads) > _MAX_KNOWN:
+            self._heads.popitem(last=False)
+
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
+        """Look in the store where these stand."""
+        for key in keys:
+            self._heads.pop(key, None)
 
     def concerns(self, incoming: Iterable[Incoming]) -> bool:
         """Whether any of these changes may bring an update of a document."""
@@ -152,10 +173,7 @@ class DocumentJudge:
         anew: bool,
     ) -> _Line:
         assert self._documents is not None, "an app with documents is served with something that can read them"
-        head = None
-        if not anew:
-            async with self._store.snapshot() as snapshot:
-                head = (await snapshot.document_heads([key])).get(key)
+        head = None if anew else self._heads.get(key) or await self._head(key)
 
         async def load() -> StoredDocument | None:
             # Seldom: whoever reads it holds it still, as a rule. If it has moved on by now, the commit will see that.
@@ -169,7 +187,7 @@ class DocumentJudge:
             # Its changes wait in the quarantine until it is mended; all others go on (invariant 12).
             log.exception("document_unreadable", type=key.type, id=key.id, field=key.field)
             told = [Verdict(error.problem_code, f"{error.message} Nothing was added to it.")] * len(updates)
-        line = _Line(None if head is None else Marker(since, seq))
+        line = _Line(head)
         for (offer, _), verdict in zip(updates, told, strict=True):
             verdicts[offer] = verdict
             if verdict.code is None:
@@ -203,6 +221,11 @@ class DocumentJudge:
         if len(found) < len(fine) and len(fine) > 1:
             # Change by change there is room.
             raise StaleDocument
+
+    async def _head(self, key: DocumentKey) -> Marker | None:
+        async with self._store.snapshot() as snapshot:
+            head = (await snapshot.document_heads([key])).get(key)
+        return None if head is None else Marker(head.since, head.seq)
 
     async def _stored(self, key: DocumentKey) -> StoredDocument | None:
         async with self._store.snapshot() as snapshot:

@@ -47,6 +47,11 @@ class GroupCommit(Generic[Job, Result]):
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a group is under way, or one is about to be."""
+        return self._worker is not None and not self._worker.done()
+
     async def submit(self, job: Job) -> Result:
         """Run `job` in some group and return its result, or raise what it raised when run on its own.
 
@@ -61,7 +66,7 @@ class GroupCommit(Generic[Job, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((job, future))
         self._waiting_weight += self._weigh(job)
-        if self._worker is None or self._worker.done():
+        if not self.busy:
             self._worker = asyncio.create_task(self._work(), name="group-commit")
         return await future
 

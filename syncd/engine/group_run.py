@@ -20,6 +20,7 @@ from syncd.engine.apply import Applier
 from syncd.engine.authorise import Authoriser
 from syncd.engine.disputes import Disputes
 from syncd.engine.entry import REPLAY_REPLICA
+from syncd.engine.homes import Homes
 from syncd.engine.hook_documents import MOST_BYTES, Content, HookDocuments, Position, Shown, size_of
 from syncd.engine.hook_transaction import EngineHookTransaction
 from syncd.engine.incoming import Incoming
@@ -80,11 +81,12 @@ class GroupRun:
         self._as_of_now = as_of_now
         self._clock = Clock(server, now_ms)
         self._authoriser = Authoriser(app)
+        self._homes = Homes(app)
         self._begun: set[str] = set()
 
     async def run(self, jobs: Sequence[Job]) -> list[PushReply]:
         """An answer to each job, durable; raises for all of them if one cannot be run."""
-        scopes = {change.scope for job in jobs for change in job.changes if change.scope}
+        scopes = {home for job in jobs for change in job.changes if (home := self._homes.of(change))}
         contents = {position: content for job in jobs for position, content in job.judged.contents.items()}
         full = size_of(contents) + MOST_BYTES
         for _ in range(_MAX_RUNS - 1):
@@ -108,7 +110,7 @@ class GroupRun:
         replicas = {job.replica for job in jobs}
         keys: set[ResourceKey] = {(change.type, change.id) for job in jobs for change in job.changes}
         for job in jobs:
-            keys.update(self._authoriser.needed(job.principal, {change.scope for change in job.changes}))
+            keys.update(self._authoriser.needed(job.principal, {self._homes.of(change) for change in job.changes}))
         if any(self._app.hooks(name) for name in {type_name for type_name, _ in keys}) or (
             # Whoever begins a scope is let in by the server.
             not scopes <= self._begun and any(job.principal.user for job in jobs)
@@ -138,6 +140,7 @@ class GroupRun:
             if commit is not None:
                 await transaction.commit(commit)
         if commit is not None:
+            self._homes.note(commit.states)
             self._on_commit(commit, workspace, loaded)
         return replies
 

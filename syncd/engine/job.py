@@ -106,7 +106,11 @@ class JudgedCommits:
         if not self._judge.concerns(job.incoming):
             return _answered(await self._submit(job))
         async with self._judge.judged(job.incoming, reborn=reborn) as judged:
-            return _answered(await self._submit(replace(job, judged=judged)))
+            try:
+                return _answered(await self._submit(replace(job, judged=judged)))
+            except StaleDocument:
+                self._judge.forget(judged.keys)
+                raise
 
 
 def _answered(reply: PushReply) -> PushReply:

@@ -120,6 +120,7 @@ class Pusher:
             max_weight=_MAX_GROUP_CHANGES,
             max_waiting=_MAX_WAITING_CHANGES,
         )
+        watcher.more_to_come = lambda: self._commits.busy
 
     async def push(
         self,
@@ -193,6 +194,8 @@ class Pusher:
 
     def _committed(self, commit: Commit, workspace: Workspace, before: Loaded) -> None:
         """News of a commit, to whoever waits for it; neither waits for the other."""
+        if commit.updates or commit.dropped:
+            self._judge.written(commit)
         if commit.updates and self._squasher is not None:
             self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
         self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})

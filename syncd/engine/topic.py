@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from syncd.engine.connection import Connection
 from syncd.engine.delta import Delta
@@ -12,6 +14,11 @@ from syncd.engine.principal import Principal
 from syncd.engine.reader_class import ReaderClass
 
 __all__ = ["Guest", "Standing", "Topic"]
+
+_SHORT_S: Final = 0.001
+_REST: Final = 2
+"""How many times as long as a frame took the next one is to wait."""
+_LONGEST_REST_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Topic:
     """One scope that somebody watches. `sent`: deltas up to here have gone out, None until that is known.
 
     `readers`: who watches it, by reader class; none of them is empty. `listeners`: called when memberships that live
-    here change.
+    here change. `rests_until`: of the clock that does not go back; until then, what is committed goes out as one.
     """
 
     readers: dict[ReaderClass, set[Connection]] = field(default_factory=dict)
@@ -53,6 +60,7 @@ class Topic:
     deltas: list[Delta] = field(default_factory=list)
     reading: asyncio.Task[None] | None = None
     listeners: dict[Connection, Callable[[], None]] = field(default_factory=dict)
+    rests_until: float = 0.0
 
     @property
     def connections(self) -> Iterator[Connection]:
@@ -63,6 +71,15 @@ class Topic:
     def is_left(self) -> bool:
         """Whether nobody watches it, nor listens."""
         return not self.readers and not self.listeners
+
+    def went_out(self, began: float) -> None:
+        """All that a frame had to be written to has been written to, from `began` until now. If that took long, the
+        next one is to wait, if more is being committed: a scope with many watchers and many writers would else have the
+        server do nothing but send, commit by commit.
+        """
+        now = time.monotonic()
+        if now - began > _SHORT_S:
+            self.rests_until = now + min(_REST * (now - began), _LONGEST_REST_S)
 
     def class_of(self, connection: Connection) -> ReaderClass | None:
         """As what a connection watches it; None if it does not."""

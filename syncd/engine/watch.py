@@ -8,6 +8,7 @@ was in memory brings updates of documents, and only to those who have asked for 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -50,6 +51,8 @@ class Watcher:
         self._connections: set[Connection] = set()
         self._doubts = Doubts()
         self._dirty: dict[str, None] = {}
+        self.more_to_come: Callable[[], bool] = lambda: False
+        """Whether something is being committed; whoever commits sets this."""
         self._unsubscribe = bus.subscribe(self._moved_on)
 
     def connect(self, *, packed: bool = False, **bounds: int) -> Connection:
@@ -258,7 +261,9 @@ class Watcher:
         # Where rights stand comes first: what was committed together with the end of one is not shown by it any more.
         for scope, topic in sorted(found, key=lambda each: not each[1].listeners):
             # Until the head is known (`sent`), or while the store is read, whoever does that will come back here.
-            if topic.sent is not None and topic.reading is None and self._topics.get(scope) is topic:
+            if topic.sent is None or topic.reading is not None or self._topics.get(scope) is not topic:
+                continue
+            if not self._rests(scope, topic):
                 self._send(scope, topic, topic.sent)
 
     def _send(self, scope: str, topic: Topic, sent: int) -> None:
@@ -321,6 +326,7 @@ class Watcher:
         `delta`: the same, where it was in memory, with updates of documents for those who asked for them.
         """
         topic.sent = upto
+        began = time.monotonic()
         if topic.listeners and any(type_ in COMMANDED for type_, _ in states):
             topic.tell_listeners()
         doubts = self._doubts.open
@@ -342,6 +348,17 @@ class Watcher:
                     continue
                 chosen = relayed if relayed and scope in connection.relaying else frames
                 connection.put(scope, chosen[connection.packed])
+        if not topic.listeners:
+            # The event loop writes when all that was to be done at once is done.
+            asyncio.get_running_loop().call_soon(topic.went_out, began)
+
+    def _rests(self, scope: str, topic: Topic) -> bool:
+        """Whether it is to wait for what is being committed; then it is flushed in a while."""
+        left = topic.rests_until - time.monotonic()
+        if left <= 0 or not self.more_to_come():
+            return False
+        asyncio.get_running_loop().call_later(left, self._flush_soon, scope)
+        return True
 
     def _relay(self, reader: ReaderClass, packed: bool, delta: Delta) -> LiveFrame:
         """A frame with updates of documents, of what `reader` sees."""

@@ -89,6 +89,31 @@ class TestEditing:
         [update] = updates_of(phone)
         assert len(read_update(update).structs) == 1
 
+    async def test_what_edits_joined_delete_is_theirs_alone(
+        self, club: ScriptedClub, scripted: ScriptedServer, open_client: OpenClient
+    ) -> None:
+        phone = await open_client("phone", scripted.url, **CLUB)
+        doc = await a_note(phone)
+        for letter in "abcdefgh":
+            await doc.edit(lambda text, letter=letter: text.insert(0, f"{letter} typed and deleted "))
+        await phone.synced(10)
+        for _ in range(7):
+            await doc.edit(lambda text: text.delete(0, 1))
+            await doc.edit(lambda text: text.delete(1, 1))
+        await phone.synced(10)
+        await phone.pause()
+        await doc.edit(lambda text: text.insert(0, "new"))
+        await doc.edit(lambda text: text.delete(0, 1))
+        await doc.edit(lambda text: text.delete(5, 2))
+        [update] = updates_of(phone)
+        deleted = read_update(update).deletes
+        assert sum(end - start for ranges in deleted.values() for start, end in ranges) == 3
+        await phone.resume()
+        await phone.synced(10)
+        laptop = await open_client("laptop", scripted.url, **CLUB)
+        await laptop.synced(10)
+        assert str(await laptop.document(Note, "n1", field="body")) == str(doc)
+
     async def test_they_are_one_after_another_where_something_else_was_done_in_between(self, phone: Client) -> None:
         doc = await a_note(phone)
         await doc.edit(lambda text: text.append("a"))

@@ -279,6 +279,28 @@ async def test_many_who_write_at_once_lose_nothing(engine: Engine) -> None:
     assert sorted(await content(engine)) == sorted("-01234567")
 
 
+async def test_where_a_document_stands_is_remembered_and_looked_up_where_that_has_changed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, looked = engine.pusher._judge, 0
+    look = judge._head
+
+    async def counted(key: DocumentKey) -> Marker | None:
+        nonlocal looked
+        looked += 1
+        return await look(key)
+
+    monkeypatch.setattr(judge, "_head", counted)
+    ann = Writer(engine, "ann")
+    for place, letter in enumerate("abc"):
+        assert (await ann.writes(place, letter, "create" if place == 0 else "update"))["outcome"] == "applied"
+    assert looked == 1, "only before it was written here"
+    judge._heads[NOTES] = Marker(judge._heads[NOTES].since, 2)  # as if another server had written the third
+    assert (await ann.writes(3, "d"))["outcome"] == "applied"
+    assert looked == 2
+    assert await content(engine) == "abcd"
+
+
 async def test_an_update_that_comes_before_what_it_depends_on_is_kept_and_merged_when_that_comes(
     engine: Engine,
 ) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgpack
 import pytest
 
-from syncd.engine.connection import Connection
+from syncd.engine import topic
+from syncd.engine.connection import Connection, LiveFrame
 from syncd.engine.delta import pack_frame
 from syncd.engine.reader_class import ReaderClass
 from syncd.errors import StoreUnavailable
@@ -303,3 +305,87 @@ async def test_who_looked_at_the_head_before_frames_began_above_it_is_told_to_pu
     await engine.watcher.subscribe(quick, {"main": None})
     may_go_on.set()
     assert (await joining)["main"].cursor is None
+
+
+class TestManyWatchersAndWriters:
+    """While one frame goes out to many, what is committed meanwhile waits, to go out as one."""
+
+    @pytest.fixture
+    def slow_to_send(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+        """Whether more is being committed; and each frame takes a while to go out."""
+        more = [True]
+        engine.watcher.more_to_come = lambda: more[0]
+        put = Connection.put
+
+        def put_slowly(connection: Connection, scope: str, frame: LiveFrame) -> None:
+            time.sleep(0.005)
+            put(connection, scope, frame)
+
+        monkeypatch.setattr(Connection, "put", put_slowly)
+        return lambda coming: more.__setitem__(0, coming)
+
+    @staticmethod
+    async def frames(engine: Engine, connection: Connection, commits: int) -> list[int]:
+        """How many states came in each frame, of so many commits in a row."""
+        a = engine.replica("a")
+        for place in range(commits):
+            await a.create(f"r{place}", v=place)
+        counts: list[int] = []
+        while sum(counts) < commits:
+            counts.append(len((await next_frame(connection))["entries"]))
+        return counts
+
+    async def test_commits_that_follow_each_other_travel_together(
+        self, engine: Engine, slow_to_send: Callable[[bool], None]
+    ) -> None:
+        connection, _ = await watching(engine)
+        counts = await self.frames(engine, connection, 12)
+        assert len(counts) < 12, "some frames held several commits"
+
+    async def test_nothing_waits_once_nothing_more_is_coming(
+        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+        connection, _ = await watching(engine)
+        slow_to_send(False)
+        assert await self.frames(engine, connection, 3) == [1, 1, 1]
+
+    async def test_the_last_commit_goes_out_after_a_while_whatever_else_is_being_committed(
+        self, engine: Engine, slow_to_send: Callable[[bool], None]
+    ) -> None:
+        connection, _ = await watching(engine)
+        await self.frames(engine, connection, 2)
+
+    async def test_where_rights_stand_nothing_waits(
+        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+        connection, _ = await watching(engine)
+        await engine.watcher.listen(connection, "main", lambda: None)
+        assert await self.frames(engine, connection, 3) == [1, 1, 1]
+
+
+async def test_a_frame_for_which_nothing_waits_may_go_out_at_once() -> None:
+    went: list[bytes] = []
+    connection = Connection(max_bytes=10)
+
+    def at_once(frame: LiveFrame) -> bool:
+        went.append(frame.body)
+        return frame.body != b"later"
+
+    connection.at_once = at_once
+    for body in (b"now", b"later", b"behind it"):
+        connection.put("main", LiveFrame(body, "main"))
+    assert went == [b"now", b"later"], "nothing overtakes what waits"
+    assert [frame.body for frame in waiting_in(connection)] == [b'{"type":"pull","scopes":["main"]}'], "ten bytes"
+    connection.put("main", LiveFrame(b"longer than ten bytes", "main"))
+    assert went == [b"now", b"later"], "what is too large for the queue is not sent past it"
+
+
+def waiting_in(connection: Connection) -> list[LiveFrame]:
+    found = []
+    while (frame := connection.next()) is not None:
+        found.append(frame)
+    return found

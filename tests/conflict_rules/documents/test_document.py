@@ -274,7 +274,7 @@ def test_an_order_that_only_the_arrival_made_is_found_by_a_round_trip(updates: S
         (update(deletes={1: [(0, 1)]}), False),
         (update((7, 0, [characters("x", "text")]), (8, 0, [characters("y", "text")])), True),
         (update((7, 0, [crdt.fmt("b", "1", "text")])), True),
-        (update((7, 0, [crdt.deleted(1, "text")])), True),
+        (update((7, 0, [crdt.deleted(1, "text")])), False),
         (update((1, 0, [characters("ab", "text")])), True),
     ],
     ids=["typed", "typed over", "deleted", "two clients", "a format", "comes deleted", "begins with what is there"],

@@ -18,6 +18,8 @@ from conflict_rules.documents.yjs_update import (
     MalformedUpdate,
     read_state_vector,
     read_update,
+    with_deletes,
+    write_deletes,
     write_state_vector,
 )
 from tests.support import crdt
@@ -353,3 +355,32 @@ def test_any_bytes_are_a_state_vector_or_malformed(data: bytes) -> None:
 def test_a_state_vector_is_refused_with_a_sentence(refused: bytes, sentence: str) -> None:
     with pytest.raises(MalformedUpdate, match=sentence):
         read_state_vector(refused)
+
+
+# Other deletes in the place of its own
+
+
+def test_deletes_are_written_as_they_are_read() -> None:
+    deletes = {1: [(0, 3), (5, 6)], 300: [(1 << 20, (1 << 20) + 1)]}
+    assert read_update(b"\0" + write_deletes(deletes)).deletes == deletes
+
+
+def test_an_update_with_other_deletes_brings_the_same_and_deletes_those_together() -> None:
+    structs = (1, 0, [characters("abc", "text"), gc(2), skip(1), any_values(NULL, at="list")])
+    whole = update(structs, deletes={7: [(0, 100)]})
+    made = read_update(with_deletes(whole, [{1: [(0, 1), (4, 5)]}, {}, {2: [(9, 11)], 1: [(1, 2)]}]))
+    assert (made.structs, made.ranges) == (read_update(whole).structs, read_update(whole).ranges)
+    assert made.deletes == {1: [(0, 2), (4, 5)], 2: [(9, 11)]}
+
+
+def test_without_any_deletes_it_deletes_nothing() -> None:
+    assert with_deletes(update((1, 0, [characters("a", "text")]), deletes={1: [(0, 1)]}), []) == LETTER
+
+
+@given(st.binary(max_size=40))
+def test_bytes_that_are_no_update_have_no_deletes_to_be_replaced(noise: bytes) -> None:
+    try:
+        made = with_deletes(noise, [{1: [(0, 1)]}])
+    except MalformedUpdate:
+        return
+    assert made.endswith(write_deletes({1: [(0, 1)]}))
