@@ -42,14 +42,11 @@ class Flow:
             self._arrived_all.set()
         self._fill()
 
-    async def room(self) -> int:
-        """How many may be sent now; returns when there is one at least, or none is left (0)."""
-        while self.sent < self._edits:
-            if free := min(IN_FLIGHT - (self.sent - self.seen), self._edits - self.sent):
-                return free
+    async def room_for(self, count: int) -> None:
+        """Returns when so many more may be sent."""
+        while IN_FLIGHT - (self.sent - self.seen) < count:
             self._moved.clear()
             await self._moved.wait()
-        return 0
 
     async def finished(self) -> None:
         """Returns when all have arrived. Raises `RuntimeError` if that takes more than a minute."""

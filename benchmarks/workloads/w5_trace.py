@@ -2,11 +2,11 @@
 
 50,000 edits of one text (`harness/documents.py`), one update each, 256 on their way at most, and the text at the
 reader held against what was typed. syncd is durable: the writer pushes changes of a document's field, one push at a
-time, and the reader, subscribed to the updates, takes what the deltas bring. As in the SDK, edits that wait while a
-push is under way are joined to one change of the next (the driver joins them while the clock runs); "syncd, unjoined"
-sends each as a change of its own. The Yjs servers get each update as a message, and those with a database write to it
-behind what they have broadcast. The readers take the updates out of the frames and apply them when the clock has
-stopped, but for that of Hocuspocus, which merges them.
+time, and the reader, subscribed to the updates, takes what the deltas bring. As in the SDK, edits that are made while a
+push is under way are joined to one change of the next (the driver joins 256 at a time while the clock runs); "syncd,
+unjoined" sends each as a change of its own. The Yjs servers get each update as a message, and those with a database
+write to it behind what they have broadcast. The readers take the updates out of the frames and apply them when the clock
+has stopped, but for that of Hocuspocus, which merges them.
 
 pycrdt-websocket with SQLite takes so long that it gets 5,000 edits, in a case of its own, once.
 """
@@ -27,7 +27,7 @@ from benchmarks.ceilings import pycrdt_alone, relay
 from benchmarks.harness import ceiling, syncd_driver
 from benchmarks.harness.documents import Typing, Typist, typed, write_updates
 from benchmarks.harness.http_driver import connections
-from benchmarks.harness.keystrokes import Flow, MergedReader, PlainReader
+from benchmarks.harness.keystrokes import IN_FLIGHT, Flow, MergedReader, PlainReader
 from benchmarks.harness.processes import Meter
 from benchmarks.harness.sample import Sample
 from benchmarks.harness.socket_driver import Socket, opened, until_quiet
@@ -178,12 +178,19 @@ class _Run:
             async with opened([Socket(entrance, reader.received)]), reader.fetching():
                 with Meter(server) as meter:
                     async with flow.bounded():
-                        while room := await flow.room():
-                            upto = flow.sent + room
-                            part = [typist.joined(flow.sent, upto)] if joins else updates[flow.sent : upto]
+                        part = typist.joined(0, min(IN_FLIGHT, len(updates)))
+                        while flow.sent < len(updates):
+                            upto = min(flow.sent + IN_FLIGHT, len(updates))
+                            await flow.room_for(upto - flow.sent)
+                            told = [part] if joins else updates[flow.sent : upto]
                             reach += [upto] if joins else range(flow.sent + 1, upto + 1)
                             flow.sent = upto
-                            await writer.push([f'{before}{base64.b64encode(one).decode()}"}}}}' for one in part])
+                            changes = [f'{before}{base64.b64encode(one).decode()}"}}}}' for one in told]
+                            push = asyncio.ensure_future(writer.push(changes))
+                            await asyncio.sleep(0)
+                            # As the SDK does at each keystroke, while what went before is under way.
+                            part = typist.joined(upto, min(upto + IN_FLIGHT, len(updates)))
+                            await push
                         await flow.finished()
                 self._check(reader.text())
         await until_quiet(server)

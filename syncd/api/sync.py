@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from aiohttp import web
 
@@ -84,19 +84,28 @@ class SyncRoutes:
 
 def encode_pages(pages: Mapping[str, ScopePage], server_time_ms: int, limits: bytes) -> bytes:
     """A pull's answer as JSON; states go in as the bytes they are stored as, undecoded."""
-    scopes = b",".join(encode_json(scope) + b":" + _encode_page(page) for scope, page in pages.items())
-    return b'{"server_time_ms":%d,"limits":%b,"scopes":{%b}}' % (server_time_ms, limits, scopes)
+    parts = [b'{"server_time_ms":%d,"limits":%b,"scopes":{' % (server_time_ms, limits)]
+    before = b""
+    for scope, page in pages.items():
+        parts += (before, encode_json(scope), b":", *_parts_of(page))
+        before = b","
+    # Joined once: a page may have a megabyte.
+    return b"".join((*parts, b"}}"))
 
 
-def _encode_page(page: ScopePage) -> bytes:
+def _parts_of(page: ScopePage) -> Iterator[bytes]:
     if page.gone:
-        return b'{"gone":true}'
+        yield b'{"gone":true}'
+        return
     about: dict[str, object] = {"cursor": page.cursor, "settled": page.settled, "more": page.more}
     if page.reset:
         about["reset"] = True
     if page.digest is not None:
         about["digest"] = page.digest
-    return b'{"resources":[%b],%b' % (b",".join(page.bodies), encode_json(about)[1:])
+    yield b'{"resources":['
+    yield b",".join(page.bodies)
+    yield b"],"
+    yield encode_json(about)[1:]
 
 
 async def _in(answer_in: Format, body: bytes) -> bytes:

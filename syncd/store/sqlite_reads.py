@@ -68,6 +68,7 @@ _PAGE_OF_TYPES = """
     FROM states WHERE scope_no = ? AND version > ? ORDER BY version
 """
 
+_ROWS_AT_ONCE = 128
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
     SELECT n FROM changes
@@ -153,10 +154,10 @@ def read_page(
     limit_rows: int | None = None,
 ) -> Page:
     """See `Snapshot.page`."""
-    found = connection.execute("SELECT no, version FROM scopes WHERE name = ?", (scope,)).fetchone()
-    if found is None:
+    scope_row = connection.execute("SELECT no, version FROM scopes WHERE name = ?", (scope,)).fetchone()
+    if scope_row is None:
         return Page([], 0, more=False)
-    scope_no, head = found
+    scope_no, head = scope_row
     if types is None:
         rows = connection.execute(_PAGE, (scope_no, after))
     else:
@@ -164,16 +165,28 @@ def read_page(
     bodies: list[bytes] = []
     types_of: list[str] = []
     upto, room = after, limit_bytes
-    for looked_at, (version, type_, body) in enumerate(rows):
-        if looked_at == limit_rows:
-            return Page(bodies, upto, True, types_of)
-        if body is not None:
-            room -= len(body)
-            if room < 0 and bodies:
+    looked_at = 0
+    while block := rows.fetchmany(_ROWS_AT_ONCE):
+        if types is None and limit_rows is None:
+            # Most pages show everything, and most blocks fit: no row is looked at by itself.
+            versions, names, found = zip(*block, strict=True)
+            size = sum(map(len, found))
+            if size <= room:
+                bodies += found
+                types_of += names
+                upto, room = versions[-1], room - size
+                continue
+        for version, type_, body in block:
+            if looked_at == limit_rows:
                 return Page(bodies, upto, True, types_of)
-            bodies.append(body)
-            types_of.append(type_)
-        upto = version
+            looked_at += 1
+            if body is not None:
+                room -= len(body)
+                if room < 0 and bodies:
+                    return Page(bodies, upto, True, types_of)
+                bodies.append(body)
+                types_of.append(type_)
+            upto = version
     return Page(bodies, head, False, types_of)
 
 
