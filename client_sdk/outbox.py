@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import cast
 
 from client_sdk.errors import FileUnusable
 from client_sdk.json_text import read_json
@@ -17,8 +18,15 @@ from client_sdk.local_rows import ChangeRow
 from client_sdk.numbered import Numbered
 from client_sdk.rebase import Pending
 from conflict_rules import Change, Op, Outcome
-from conflict_rules.values import canonical_json
-from conflict_rules.wire import MalformedChange, decode_change, decode_outcome, encode_change, outcome_text
+from conflict_rules.values import JsonValue, canonical_json
+from conflict_rules.wire import (
+    MalformedChange,
+    decode_change,
+    decode_outcome,
+    decode_own,
+    encode_change,
+    outcome_text,
+)
 
 __all__ = ["Entry", "Outbox", "ResourceKey", "all_of", "decode_row", "encode_result", "in_units", "stand_in"]
 
@@ -378,7 +386,13 @@ def decode_result(text: str) -> Outcome:
 
 def decode_row(row: ChangeRow, lift: Lift = _as_it_is) -> Entry:
     """An entry as the file has it. One that waits may have been sent before the process ended."""
-    change = decode_change(read_json(row.body), row.replica)
+    raw = read_json(row.body)
+    change: Change | MalformedChange
+    try:
+        # Thousands may wait when a file is opened.
+        change = decode_own(cast("dict[str, JsonValue]", raw), row.replica)
+    except (KeyError, TypeError, ValueError):
+        change = decode_change(raw, row.replica)
     if isinstance(change, MalformedChange):
         raise FileUnusable(f"the file holds a change that cannot be read (number {row.n}): {change.message}")
     outcome = None if row.outcome is None else decode_result(row.outcome)

@@ -39,6 +39,7 @@ __all__ = [
     "change_digest",
     "decode_change",
     "decode_outcome",
+    "decode_own",
     "decode_state",
     "encode_change",
     "encode_outcome",
@@ -119,6 +120,26 @@ def decode_change(
         return MalformedChange(n, invalid.code, str(invalid), invalid.field)
     except StampMalformed as malformed:
         return MalformedChange(n, "invalid_stamp", f"stamp: {malformed}", "stamp")
+
+
+def decode_own(raw: Mapping[str, Any], replica: str) -> Change:
+    """A change as `encode_change` has written it, where it was checked before: nothing is, here. Raises `KeyError`,
+    `TypeError` or `ValueError` for most of what it has not written."""
+    return Change(
+        replica=replica,
+        n=raw["n"],
+        scope=raw["scope"],
+        type=raw["type"],
+        id=raw["id"],
+        op=_OPS[raw["op"]],
+        stamp=Stamp.parse(raw["stamp"]),
+        base=raw["base"],
+        fields=raw.get("fields", _NOTHING),
+        group=raw.get("group"),
+        schema=raw["schema"],
+        was=raw.get("was", _NOTHING),
+        conflict=raw.get("conflict"),
+    )
 
 
 def spelling_of(raw: object) -> bytes | None:

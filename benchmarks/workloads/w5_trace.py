@@ -5,8 +5,8 @@ reader held against what was typed. syncd is durable: the writer pushes changes 
 time, and the reader, subscribed to the updates, takes what the deltas bring. As in the SDK, edits that are made while a
 push is under way are joined to one change of the next (the driver joins 256 at a time while the clock runs); "syncd,
 unjoined" sends each as a change of its own. The Yjs servers get each update as a message, and those with a database
-write to it behind what they have broadcast. The readers take the updates out of the frames and apply them when the clock
-has stopped, but for that of Hocuspocus, which merges them.
+write to it behind what they have broadcast. The readers take the updates out of the frames and apply them when the
+clock has stopped, but for that of Hocuspocus, which merges them.
 
 pycrdt-websocket with SQLite takes so long that it gets 5,000 edits, in a case of its own, once.
 """

@@ -17,6 +17,7 @@ from conflict_rules.wire import (
     change_digest,
     decode_change,
     decode_outcome,
+    decode_own,
     decode_state,
     encode_change,
     encode_outcome,
@@ -89,6 +90,22 @@ def test_a_change_is_read_back_as_it_was_made(change: Change) -> None:
     assert decoded == change
     assert isinstance(decoded, Change)
     assert repr(decoded.fields) == repr(json.loads(json.dumps(change.fields, sort_keys=True)))
+
+
+@given(changes())
+def test_ones_own_change_is_read_back_without_being_checked_again(change: Change) -> None:
+    raw = through_json(encode_change(change))
+    assert isinstance(raw, dict)
+    assert decode_own(raw, change.replica) == decode_change(raw, change.replica) == change
+
+
+@given(changes(), st.sampled_from(["n", "scope", "type", "id", "op", "stamp", "base", "schema"]))
+def test_what_was_never_ones_own_is_not_taken_for_it(change: Change, missing: str) -> None:
+    raw = through_json(encode_change(change))
+    assert isinstance(raw, dict)
+    del raw[missing]
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        decode_own(raw, change.replica)
 
 
 @given(states())
