@@ -134,7 +134,7 @@ def decode_own(raw: Mapping[str, Any], replica: str) -> Change:
         op=_OPS[raw["op"]],
         stamp=Stamp.parse(raw["stamp"]),
         base=raw["base"],
-        fields=raw.get("fields", _NOTHING),
+        fields=raw.get("fields", {}),
         group=raw.get("group"),
         schema=raw["schema"],
         was=raw.get("was", _NOTHING),

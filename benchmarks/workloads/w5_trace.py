@@ -178,7 +178,7 @@ class _Run:
             async with opened([Socket(entrance, reader.received)]), reader.fetching():
                 with Meter(server) as meter:
                     async with flow.bounded():
-                        part = typist.joined(0, min(IN_FLIGHT, len(updates)))
+                        part = typist.joined(0, min(IN_FLIGHT, len(updates))) if joins else b""
                         while flow.sent < len(updates):
                             upto = min(flow.sent + IN_FLIGHT, len(updates))
                             await flow.room_for(upto - flow.sent)
@@ -188,8 +188,9 @@ class _Run:
                             changes = [f'{before}{base64.b64encode(one).decode()}"}}}}' for one in told]
                             push = asyncio.ensure_future(writer.push(changes))
                             await asyncio.sleep(0)
-                            # As the SDK does at each keystroke, while what went before is under way.
-                            part = typist.joined(upto, min(upto + IN_FLIGHT, len(updates)))
+                            if joins:
+                                # As the SDK does, which does it at each keystroke.
+                                part = typist.joined(upto, min(upto + IN_FLIGHT, len(updates)))
                             await push
                         await flow.finished()
                 self._check(reader.text())

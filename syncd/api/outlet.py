@@ -124,8 +124,9 @@ class Outlet:
                 transport.write(self._framing.of(frame, self.kind))
             except Exception:
                 self._fail()
-            if protocol.writing_paused:
-                self._pause()
+            else:
+                if protocol.writing_paused:
+                    self._pause()
         return True
 
     def _flush(self) -> None:

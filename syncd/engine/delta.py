@@ -34,6 +34,11 @@ class Delta:
         """Of updates of documents."""
         return sum(run.size for run in self.documents.values())
 
+    @property
+    def size(self) -> int:
+        """Of its states and updates, in bytes."""
+        return self.relayed_bytes + sum(map(len, self.entries.values()))
+
     def then(self, later: Delta) -> Delta:
         """This delta and the one that follows it, as one."""
         assert later.scope == self.scope

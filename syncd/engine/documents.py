@@ -116,8 +116,10 @@ class DocumentJudge:
         self._heads: OrderedDict[DocumentKey, Marker] = OrderedDict()
 
     def written(self, commit: Commit) -> None:
-        """Remember where the documents stand that were written last. If others write them too, the next commit finds
-        out, and they are judged once more."""
+        """Remember where the documents stand that were written last. All who write any in this process say so; a commit
+        that meets another head is refused, and then the store is asked. Of several processes that write the same
+        documents, whoever judges would have to hear of it too: it holds the content that it was asked about.
+        """
         for key in commit.dropped:
             self._heads.pop(key, None)
         for row in commit.updates:
@@ -126,10 +128,12 @@ class DocumentJudge:
         while len(self._heads) > _MAX_KNOWN:
             self._heads.popitem(last=False)
 
-    def forget(self, keys: Iterable[DocumentKey]) -> None:
-        """Look in the store where these stand."""
-        for key in keys:
-            self._heads.pop(key, None)
+    def forget(self, incoming: Iterable[Incoming]) -> None:
+        """Look in the store where the documents stand that these changes are about."""
+        for member in incoming:
+            if isinstance(member.change, Change):
+                for key, _, _ in document_fields(self._app, member.change):
+                    self._heads.pop(key, None)
 
     def concerns(self, incoming: Iterable[Incoming]) -> bool:
         """Whether any of these changes may bring an update of a document."""

@@ -105,12 +105,12 @@ class JudgedCommits:
     async def _try(self, job: Job, *, reborn: bool = False) -> PushReply:
         if not self._judge.concerns(job.incoming):
             return _answered(await self._submit(job))
-        async with self._judge.judged(job.incoming, reborn=reborn) as judged:
-            try:
+        try:
+            async with self._judge.judged(job.incoming, reborn=reborn) as judged:
                 return _answered(await self._submit(replace(job, judged=judged)))
-            except StaleDocument:
-                self._judge.forget(judged.keys)
-                raise
+        except StaleDocument:
+            self._judge.forget(job.incoming)
+            raise
 
 
 def _answered(reply: PushReply) -> PushReply:

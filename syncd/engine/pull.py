@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,6 +58,8 @@ class Puller:
         self._limits = limits
         self._authoriser = authoriser
         self._digests = ReaderDigests()
+        self.on_head: Callable[[str, int], None] = lambda scope, version: None
+        """Told of each scope of which a page was given that ends at the head; whoever sends deltas sets this."""
 
     async def pull(
         self,
@@ -93,6 +95,9 @@ class Puller:
                 pages = await snapshot.pages(after, room, types=each.types, limit_rows=limit_rows) if room > 0 else {}
                 found |= {scope: await _as_shown(page, each) for scope, page in pages.items()}
                 room -= sum(len(body) for page in pages.values() for body in page.bodies)
+            for scope, page in found.items():
+                if not page.more:
+                    self.on_head(scope, page.upto)
             settled: Mapping[str, int] = {}
             if replica is not None and (principal.user or principal.caller is Caller.OPERATOR):
                 upto = {scope: page.upto for scope, page in found.items()}

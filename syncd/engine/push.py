@@ -194,8 +194,6 @@ class Pusher:
 
     def _committed(self, commit: Commit, workspace: Workspace, before: Loaded) -> None:
         """News of a commit, to whoever waits for it; neither waits for the other."""
-        if commit.updates or commit.dropped:
-            self._judge.written(commit)
         if commit.updates and self._squasher is not None:
             self._squasher.grown(workspace.documents, Counter(row.key for row in commit.updates))
         self.on_rejected({row.replica for row in commit.settled if row.kind == Kind.REJECTED})
@@ -205,6 +203,8 @@ class Pusher:
 
     def publish(self, commit: Commit, heads_before: Mapping[str, int]) -> None:
         """Tell everybody who watches of what was committed, by this or by whoever else writes as the server."""
+        if commit.updates or commit.dropped:
+            self._judge.written(commit)
         for delta in deltas_of(commit, heads_before):
             self._watcher.offer(delta)
             self._bus.publish(delta.scope, delta.upto)

@@ -34,6 +34,9 @@ __all__ = ["Connection", "Standing", "Watcher"]
 
 log = structlog.get_logger(__name__)
 
+_TICK_S: Final = 0.001
+"""Event loops count in milliseconds."""
+
 _MAX_DELTAS: Final = 64
 """Of one scope that wait in memory; each is a commit, and as a rule a tick later it is sent."""
 
@@ -109,7 +112,9 @@ class Watcher:
                 connection.relaying.add(scope)
             if topic.sent is None:
                 self._begin(scope, topic, heads[scope])
-            elif topic.sent > heads[scope]:
+                continue
+            topic.mark(heads[scope])
+            if topic.sent > heads[scope]:
                 # Frames may have begun above what was looked at here, and what lies between is not sent any more.
                 standings[scope] = Standing(None)
         return standings
@@ -159,6 +164,12 @@ class Watcher:
             head = (await snapshot.heads([scope]))[scope]
         if topic.sent is None and self._topics.get(scope) is topic:
             self._begin(scope, topic, head)
+
+    def pulled(self, scope: str, version: int) -> None:
+        """Somebody who may watch `scope` has all of it up to `version`, its head when he asked."""
+        topic = self._topics.get(scope)
+        if topic is not None:
+            topic.mark(version)
 
     def doubt(self, connection: Connection) -> None:
         """Its rights may have changed: until `look_again` has returned, it is shown no more than the scope in which
@@ -267,12 +278,7 @@ class Watcher:
                 self._send(scope, topic, topic.sent)
 
     def _send(self, scope: str, topic: Topic, sent: int) -> None:
-        delta: Delta | None = None
-        waiting, topic.deltas = topic.deltas, []
-        for offered in waiting:
-            if offered.after == (sent if delta is None else delta.upto):
-                delta = offered if delta is None else delta.then(offered)
-        if delta is not None:
+        for delta in topic.frames(sent):
             states = [(type_, body) for (type_, _), body in delta.entries.items()]
             self._broadcast(scope, topic, delta.after, delta.upto, states, delta)
             sent = delta.upto
@@ -348,16 +354,20 @@ class Watcher:
                     continue
                 chosen = relayed if relayed and scope in connection.relaying else frames
                 connection.put(scope, chosen[connection.packed])
-        if not topic.listeners:
-            # The event loop writes when all that was to be done at once is done.
-            asyncio.get_running_loop().call_soon(topic.went_out, began)
+        topic.went_out(began)
 
     def _rests(self, scope: str, topic: Topic) -> bool:
         """Whether it is to wait for what is being committed; then it is flushed in a while."""
-        left = topic.rests_until - time.monotonic()
+        left = topic.rest_s()
         if left <= 0 or not self.more_to_come():
             return False
-        asyncio.get_running_loop().call_later(left, self._flush_soon, scope)
+        if topic.waking is None:
+
+            def wake() -> None:
+                topic.waking = None
+                self._flush_soon(scope)
+
+            topic.waking = asyncio.get_running_loop().call_later(max(left, _TICK_S), wake)
         return True
 
     def _relay(self, reader: ReaderClass, packed: bool, delta: Delta) -> LiveFrame:

@@ -68,7 +68,7 @@ _PAGE_OF_TYPES = """
     FROM states WHERE scope_no = ? AND version > ? ORDER BY version
 """
 
-_ROWS_AT_ONCE = 128
+_FEW_ROWS, _MANY_ROWS = 8, 128
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
     SELECT n FROM changes
@@ -166,7 +166,8 @@ def read_page(
     types_of: list[str] = []
     upto, room = after, limit_bytes
     looked_at = 0
-    while block := rows.fetchmany(_ROWS_AT_ONCE):
+    at_once = _FEW_ROWS
+    while block := rows.fetchmany(at_once):
         if types is None and limit_rows is None:
             # Most pages show everything, and most blocks fit: no row is looked at by itself.
             versions, names, found = zip(*block, strict=True)
@@ -175,6 +176,8 @@ def read_page(
                 bodies += found
                 types_of += names
                 upto, room = versions[-1], room - size
+                # Not many at first: they may be large, and not go into the page.
+                at_once = min(2 * at_once, _MANY_ROWS)
                 continue
         for version, type_, body in block:
             if looked_at == limit_rows:

@@ -53,6 +53,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
     server.presence = Presence(server.limits)
     undo.callback(server.presence.close)
     server.puller = Puller(server.store, server.limits, server.authoriser)
+    server.puller.on_head = server.watcher.pulled
     server.pusher = Pusher(
         server.store,
         server.app,

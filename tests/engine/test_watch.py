@@ -366,6 +366,61 @@ class TestManyWatchersAndWriters:
         await engine.watcher.listen(connection, "main", lambda: None)
         assert await self.frames(engine, connection, 3) == [1, 1, 1]
 
+    async def test_nothing_that_rests_waits_where_rights_come_to_stand(
+        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+        connection, _ = await watching(engine)
+        await self.frames(engine, connection, 1)
+        told: list[bool] = []
+        await engine.watcher.listen(connection, "main", lambda: told.append(True))
+        await engine.replica("b").create("x", v=1)
+        assert (await next_frame(connection))["type"] == "delta"
+
+    async def test_not_too_much_waits_together(
+        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+        connection, _ = await watching(engine)
+        await self.frames(engine, connection, 1)
+        await engine.replica("b").create("large", text="x" * 40_000)
+        assert (await next_frame(connection))["entries"][0]["id"] == "large"
+        b = engine.replica("c")
+        for place in range(32):
+            await b.create(f"small{place}", v=place)
+        assert len((await next_frame(connection))["entries"]) == 32
+
+    @pytest.mark.parametrize("comes", ["by a pull", "by a subscription"])
+    async def test_whoever_comes_in_between_gets_a_frame_that_follows(
+        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, comes: str
+    ) -> None:
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+        first, _ = await watching(engine)
+        await self.frames(engine, first, 1)
+        b = engine.replica("b")
+        await b.create("before", v=1)
+        if comes == "by a pull":
+            second = engine.watcher.connect()
+            await engine.watcher.subscribe(second, {"main": None})
+            await b.create("before-too", v=1)
+            cursor = (await engine.puller.pull("w", {"main": None}))["main"].cursor
+        else:
+            second, cursor = await watching(engine)
+        await b.create("after", v=1)
+        slow_to_send(False)
+        await b.create("after-too", v=1)
+        assert (await next_frame(first))["entries"][0]["id"] == "before"
+        met: list[str] = []
+        while "after-too" not in met:
+            frame = await next_frame(second)
+            if frame["after"] == cursor:
+                met += [entry["id"] for entry in frame["entries"]]
+                cursor = frame["upto"]
+        assert met == ["after", "after-too"], "no further pull is due"
+
 
 async def test_a_frame_for_which_nothing_waits_may_go_out_at_once() -> None:
     went: list[bytes] = []

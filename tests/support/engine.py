@@ -143,6 +143,7 @@ async def open_engine(
     pusher = Pusher(store, app, bus, watcher, clock, limits, documents)
     try:
         engine = Engine(store, pusher, Puller(store, limits, authoriser), watcher, bus, clock, documents)
+        engine.puller.on_head = watcher.pulled
         engine.memberships = Memberships(store, authoriser, pusher.act, clock)
         engine.links = ShareLinks(store, authoriser, pusher.act, clock)
         yield engine
