@@ -107,15 +107,15 @@ class Topic:
         waiting, self.deltas = self.deltas, []
         delta: Delta | None = None
         for offered in waiting:
-            if offered.after != (sent if delta is None else delta.upto):
+            if offered.after != sent:
                 continue
             delta = offered if delta is None else delta.then(offered)
-            if delta.upto in self.marks:
+            sent = delta.upto
+            if sent in self.marks:
                 yield delta
-                delta, sent = None, delta.upto
+                delta = None
         if delta is not None:
             yield delta
-            sent = delta.upto
         self.marks = {version for version in self.marks if version > sent}
 
     def class_of(self, connection: Connection) -> ReaderClass | None:
