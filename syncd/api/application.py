@@ -12,7 +12,7 @@ from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
 from syncd.api.live import LiveRoute
 from syncd.api.members import MemberRoutes
-from syncd.api.middlewares import access_middleware
+from syncd.api.middlewares import Identifies
 from syncd.api.people_routes import PeopleRoutes
 from syncd.api.privacy import PrivacyRoutes
 from syncd.api.quarantine import QuarantineRoutes
@@ -79,9 +79,7 @@ def make_application(
         web.post("/admin/v1/users/{id}/export", privacy.export_of),
         web.post("/admin/v1/users/{id}/erase", privacy.erase_of),
     ]
-    application = web.Application(
-        middlewares=edge.around(access_middleware(access, {route.path for route in open_routes}))
-    )
+    application = web.Application(middlewares=[edge.around(Identifies(access, {route.path for route in open_routes}))])
     application.on_response_prepare.append(edge.finish)
     application.add_routes([*open_routes, *routes])
 

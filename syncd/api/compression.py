@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from syncd.api.preferences import preferences
 from syncd.errors import InvalidMessage, TooLarge, UnsupportedMedia
@@ -23,7 +22,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["LARGE_BYTES", "MIN_COMPRESSED_BYTES", "compression_middleware", "unpack"]
+__all__ = ["LARGE_BYTES", "MIN_COMPRESSED_BYTES", "compress_answer", "unpack"]
 
 MIN_COMPRESSED_BYTES: Final = 1024
 """Of an answer: what fits into one packet is not made smaller."""
@@ -60,10 +59,9 @@ async def unpack(body: bytes, encoding: str | None, max_bytes: int) -> bytes:
     return await asyncio.to_thread(_unpack, unpacker(), body, max_bytes)
 
 
-@web.middleware
-async def compression_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Compress answers of more than `MIN_COMPRESSED_BYTES` as the caller prefers; streams are left as they are."""
-    response = await handler(request)
+async def compress_answer(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """`response`, compressed as the caller prefers if it has more than `MIN_COMPRESSED_BYTES`; streams are left as
+    they are."""
     if not isinstance(response, web.Response):
         return response
     vary = response.headers.get("Vary")

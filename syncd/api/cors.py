@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from multidict import CIMultiDict, istr
 
 from syncd.api.origins import Origins, is_own, origin_in
@@ -57,19 +56,14 @@ class Cors:
         vary(response.headers, "Access-Control-Request-Method, Access-Control-Request-Headers")
         return response
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer preflights, and turn away pages of other sites that would change something.
+    def check(self, request: web.Request) -> None:
+        """Raise `Forbidden` for a page of another site that would change something.
 
         Reading needs no refusal: without the headers below, no browser shows them the answer.
         """
-        answer = self.preflight(request)
-        if answer is not None:
-            return answer
         origin = origin_in(request.headers)
         if origin is not None and request.method not in _SAFE:
             self._check(origin, request)
-        return await handler(request)
 
     def add_headers(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> None:
         """Tell the browser who may read an answer with these headers."""

@@ -60,5 +60,7 @@ class LiveRoute:
         counted = SocketLimits(self.talk.rates, request)
         with counted, self.sockets.holding(goodbye):
             await socket.prepare(request)
+            # They have gone out, and the socket may be open for days.
+            socket.headers.clear()
             await LiveSession(self.talk, socket, request, counted).run()
         return socket

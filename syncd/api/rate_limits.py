@@ -11,13 +11,12 @@ from enum import StrEnum
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from multidict import CIMultiDict, istr
 
 from syncd.api.client_address import ClientAddress
 from syncd.api.request_keys import STANDINGS, principal_of
 from syncd.engine.principal import ANYONE, Caller, Principal
-from syncd.errors import RateLimited, Unauthenticated
+from syncd.errors import RateLimited
 from syncd.limiting.bucket import Bucket
 from syncd.limiting.counters import Counters, Standing, Take
 from syncd.limiting.held import Held, Slot
@@ -59,44 +58,30 @@ class RateLimits:
     address_sockets: Held
     monotonic_ms: Callable[[], float]
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count a request whose caller is known by now; raises `RateLimited` if there is no room for it."""
+    async def admit(self, request: web.Request) -> str:
+        """Count a request whose caller is known by now; raises `RateLimited` if there is no room for it.
+
+        Returns whose bytes are counted, "" if they are not: else `charge_rest` is to follow, whatever becomes of it.
+        """
         principal = principal_of(request)
         if not self.applies_to(principal):
-            return await handler(request)
+            return ""
         kind = self._class_of(request)
         if kind == UNLIMITED:
-            return await handler(request)
+            return ""
         takes = self.table.takes(kind, self._subject(principal, request))
         if not principal.user:
             await self._take(request, takes)
-            return await handler(request)
-        announced = request.content_length or 0
-        await self._take(request, takes, self.table.bytes_of(principal.user, max(1, announced)))
-        response: web.StreamResponse | None = None
-        try:
-            response = await handler(request)
-            return response
-        finally:
-            # What has come in has come in, also if it was refused then.
-            await self._charge_rest(principal, announced, request, response)
-
-    @web.middleware
-    async def strangers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count who showed a wrong token, or none where one is needed: guessing is slowed down.
-
-        Outside of whatever looks at tokens. It never stands in the way of who shows the right one, also from the same
-        address.
-        """
-        try:
-            return await handler(request)
-        except Unauthenticated:
-            await self.count_wrong_token(request)
-            raise
+            return ""
+        await self._take(request, takes, self.table.bytes_of(principal.user, max(1, request.content_length or 0)))
+        return principal.user
 
     async def count_wrong_token(self, request: web.Request) -> None:
-        """Count it, of its address; raises `RateLimited` in the place of what it was about to be told."""
+        """Count who showed a wrong token, or none where one is needed, by his address: guessing is slowed down.
+
+        It never stands in the way of who shows the right one, also from the same address. Raises `RateLimited` in the
+        place of what he was about to be told.
+        """
         if self.limiting is not Limiting.OFF:
             await self._take(request, self.table.takes(OTHER, self._subject(ANYONE, request)))
 
@@ -180,15 +165,14 @@ class RateLimits:
                 retry_after_s=_seconds(standing.wait_ms),
             )
 
-    async def _charge_rest(
-        self, principal: Principal, announced: int, request: web.Request, response: web.StreamResponse | None
-    ) -> None:
-        """Count the answer too, if there is one, and a body that did not say how long it would be."""
+    async def charge_rest(self, user: str, request: web.Request, response: web.StreamResponse | None) -> None:
+        """Count the answer too, if there is one, and a body that did not say how long it would be. What has come in has
+        come in, also if it was refused then."""
         answer = response.body if isinstance(response, web.Response) else None
-        rest = max(0, request.content.total_bytes - announced)
+        rest = max(0, request.content.total_bytes - (request.content_length or 0))
         rest += len(answer) if isinstance(answer, bytes) else 0
         if rest:
-            await self.counters.charge([self.table.bytes_of(principal.user, rest)])
+            await self.counters.charge([self.table.bytes_of(user, rest)])
 
     def _subject(self, principal: Principal, request: web.BaseRequest) -> Subject:
         address = self.addresses.key(request)

@@ -58,7 +58,7 @@ class _Guest:
     """
 
     replica: str | None
-    told: deque[float]
+    told: deque[float] | None = None
     watched: set[str] = field(default_factory=set)
     held: dict[str, bytes | None] = field(default_factory=dict)
     timer: Cancels | None = None
@@ -95,7 +95,7 @@ class Presence:
     def join(self, connection: Connection, replica: str | None) -> None:
         """A connection, watching nothing yet; without the valid id of a replica it can only look on."""
         known = replica if valid_replica(replica) else None
-        self._guests[connection] = _Guest(known, deque(maxlen=self._limits.max_presence_per_s))
+        self._guests[connection] = _Guest(known)
 
     def leave(self, connection: Connection) -> None:
         """The connection is gone, and with it what it said; may be called twice."""
@@ -194,13 +194,17 @@ class Presence:
     def _let_through(self, connection: Connection, guest: _Guest) -> None:
         """Apply what is held, as far as the rate allows; come back for the rest."""
         guest.timer = None
+        if guest.told is None:
+            # Of those who only look on there are thousands.
+            guest.told = deque(maxlen=self._limits.max_presence_per_s)
+        told = guest.told
         while guest.held:
             now_s = self._clock.time()
-            if len(guest.told) == guest.told.maxlen and now_s - guest.told[0] < _A_SECOND:
-                wait_s = guest.told[0] + _A_SECOND - now_s
+            if len(told) == told.maxlen and now_s - told[0] < _A_SECOND:
+                wait_s = told[0] + _A_SECOND - now_s
                 guest.timer = self._clock.call_later(wait_s, partial(self._let_through, connection, guest))
                 return
-            guest.told.append(now_s)
+            told.append(now_s)
             scope = next(iter(guest.held))
             self._apply(scope, connection, guest, guest.held.pop(scope))
 

@@ -53,7 +53,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         assert await server.stop() == 0
         log = server.log_text()
         assert [word for word in (TOKEN, "guess-", "Traceback", "unexpected_failure") if word in log] == []
-        assert log.count('"event": "request"') > 100
+        assert '"event": "request"' in log
 
 
 async def pushed(server: ServerProcess, **headers: str) -> int:

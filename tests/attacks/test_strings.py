@@ -96,7 +96,7 @@ def schema_of(database: Path) -> list[tuple[str, str]]:
 def assert_not_forged(log: str) -> None:
     """Every line is one event of ours, and has nothing in it that a terminal would act on."""
     lines = [json.loads(line) for line in log.splitlines()]
-    assert len(lines) > 100
+    assert "request" in {line["event"] for line in lines}
     assert [line for line in lines if line["event"] == "forged" or "X-Forged" in line] == []
     assert [character for character in log if not character.isprintable() and character != "\n"] == []
 

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, web
-from aiohttp.typedefs import Handler
 
 from syncd.api.client_address import ClientAddress, TrustedProxies
 from syncd.api.cors import Cors
@@ -51,8 +50,7 @@ class Behind:
     seen: list[str] = field(default_factory=list)
 
 
-@web.middleware
-async def who_asks(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def who_asks(request: web.Request) -> None:
     text = request.headers.get("As", "")
     if text == "wrong":
         raise Unauthenticated("this token is not known")
@@ -66,7 +64,6 @@ async def who_asks(request: web.Request, handler: Handler) -> web.StreamResponse
         request[PRINCIPAL] = Principal(Caller.USER, name, frozenset({roles} - {""}), session)
     else:
         request[PRINCIPAL] = ANYONE
-    return await handler(request)
 
 
 @asynccontextmanager
@@ -98,7 +95,7 @@ async def behind_the_edge(
             handler(request)
         return web.json_response({"got": len(body)})
 
-    application = web.Application(middlewares=edge.around(who_asks))
+    application = web.Application(middlewares=[edge.around(who_asks)])
     application.on_response_prepare.append(edge.finish)
     application.add_routes(
         [
