@@ -31,7 +31,7 @@ LARGE_BYTES: Final = 64 * 1024
 
 _GZIP_WBITS: Final = 31
 # Levels at which a page takes less time to compress than a fast line takes to send what is saved. Of pages of records,
-# zstd makes no less at 1 than at 3, in half the time.
+# zstd makes no more at 1 than at 3, in half the time.
 _GZIP_LEVEL: Final = 3
 _ZSTD_LEVEL: Final = 1
 _ZSTD_WINDOW_LOG: Final = 23

@@ -1,6 +1,6 @@
 """Cross-origin requests (Fetch standard, section 3.3): which pages may read answers, and which may ask at all.
 
-A middleware of our own: the library for it (aiohttp-cors) knows only the routes that were registered with it, so that
+A check of our own: the library for it (aiohttp-cors) knows only the routes that were registered with it, so that
 the page which caused a 404 or a 405 cannot read it; it sends no `Vary`; it takes `null` for an origin like any other;
 and for `*` it repeats whatever origin asks.
 """

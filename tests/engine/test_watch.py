@@ -324,6 +324,12 @@ class TestManyWatchersAndWriters:
         monkeypatch.setattr(Connection, "put", put_slowly)
         return lambda coming: more.__setitem__(0, coming)
 
+    @pytest.fixture
+    def without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever rests does so until something else ends it."""
+        monkeypatch.setattr(topic, "_REST", 1_000_000)
+        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
+
     @staticmethod
     async def frames(engine: Engine, connection: Connection, commits: int) -> list[int]:
         """How many states came in each frame, of so many commits in a row."""
@@ -343,10 +349,8 @@ class TestManyWatchersAndWriters:
         assert len(counts) < 12, "some frames held several commits"
 
     async def test_nothing_waits_once_nothing_more_is_coming(
-        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, slow_to_send: Callable[[bool], None], without_end: None
     ) -> None:
-        monkeypatch.setattr(topic, "_REST", 1_000_000)
-        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
         connection, _ = await watching(engine)
         slow_to_send(False)
         assert await self.frames(engine, connection, 3) == [1, 1, 1]
@@ -358,31 +362,24 @@ class TestManyWatchersAndWriters:
         await self.frames(engine, connection, 2)
 
     async def test_where_rights_stand_nothing_waits(
-        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, slow_to_send: Callable[[bool], None], without_end: None
     ) -> None:
-        monkeypatch.setattr(topic, "_REST", 1_000_000)
-        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
         connection, _ = await watching(engine)
         await engine.watcher.listen(connection, "main", lambda: None)
         assert await self.frames(engine, connection, 3) == [1, 1, 1]
 
     async def test_nothing_that_rests_waits_where_rights_come_to_stand(
-        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, slow_to_send: Callable[[bool], None], without_end: None
     ) -> None:
-        monkeypatch.setattr(topic, "_REST", 1_000_000)
-        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
         connection, _ = await watching(engine)
         await self.frames(engine, connection, 1)
-        told: list[bool] = []
-        await engine.watcher.listen(connection, "main", lambda: told.append(True))
+        await engine.watcher.listen(connection, "main", lambda: None)
         await engine.replica("b").create("x", v=1)
         assert (await next_frame(connection))["type"] == "delta"
 
     async def test_not_too_much_waits_together(
-        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, slow_to_send: Callable[[bool], None], without_end: None
     ) -> None:
-        monkeypatch.setattr(topic, "_REST", 1_000_000)
-        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
         connection, _ = await watching(engine)
         await self.frames(engine, connection, 1)
         await engine.replica("b").create("large", text="x" * 40_000)
@@ -394,10 +391,8 @@ class TestManyWatchersAndWriters:
 
     @pytest.mark.parametrize("comes", ["by a pull", "by a subscription"])
     async def test_whoever_comes_in_between_gets_a_frame_that_follows(
-        self, engine: Engine, slow_to_send: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, comes: str
+        self, engine: Engine, slow_to_send: Callable[[bool], None], without_end: None, comes: str
     ) -> None:
-        monkeypatch.setattr(topic, "_REST", 1_000_000)
-        monkeypatch.setattr(topic, "_LONGEST_REST_S", 1_000_000)
         first, _ = await watching(engine)
         await self.frames(engine, first, 1)
         b = engine.replica("b")
