@@ -10,9 +10,9 @@ from syncd.api.documents import DocumentRoutes
 from syncd.api.edge import Edge
 from syncd.api.health import HealthRoutes
 from syncd.api.history import HistoryRoutes
+from syncd.api.identify import Identifies
 from syncd.api.live import LiveRoute
 from syncd.api.members import MemberRoutes
-from syncd.api.middlewares import Identifies
 from syncd.api.people_routes import PeopleRoutes
 from syncd.api.privacy import PrivacyRoutes
 from syncd.api.quarantine import QuarantineRoutes

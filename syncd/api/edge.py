@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from syncd.api.client_address import ClientAddress
 from syncd.api.compression import compress_answer
 from syncd.api.cors import Cors
-from syncd.api.middlewares import problem_for
+from syncd.api.errors import problem_for
 from syncd.api.rate_limits import RateLimits
 from syncd.api.request_ids import HEADER, request_id_of
 from syncd.api.request_keys import REQUEST_ID
@@ -82,7 +82,7 @@ class Edge:
     async def finish(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Add the headers that every answer has; connected to `on_response_prepare`."""
         headers = response.headers
-        # What aiohttp refuses by itself has not come past the middlewares.
+        # What aiohttp refuses by itself has not come this way.
         headers[HEADER] = request.get(REQUEST_ID) or request_id_of(request.headers.get(HEADER))
         self.rates.add_headers(request, headers)
         self.cors.add_headers(request, headers)

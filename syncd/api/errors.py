@@ -15,10 +15,11 @@ import structlog
 from aiohttp import web
 
 from syncd import errors
-from syncd.errors import SyncdError
+from syncd.api.request_keys import route_of
+from syncd.errors import InvalidMessage, SyncdError
 from syncd.request_context import current_request_id
 
-__all__ = ["CloseCode", "problem_of", "problem_of_http", "problem_of_unexpected", "report_unexpected"]
+__all__ = ["CloseCode", "problem_for", "problem_of", "problem_of_http", "problem_of_unexpected", "report_unexpected"]
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +116,22 @@ def problem_of_malformed(reason: str) -> web.Response:
     response = _problem(400, "malformed_http", f"This is not HTTP: {reason}", "Use an HTTP library; see RFC 9112.")
     response.force_close()
     return response
+
+
+def problem_for(request: web.Request, failure: Exception) -> web.Response:
+    """The problem document that answers a failure, which is being handled; only the unexpected is logged.
+
+    Raises it again if the caller has gone: there is nobody to answer.
+    """
+    if isinstance(failure, SyncdError):
+        return problem_of(failure)
+    if isinstance(failure, web.HTTPException):
+        return problem_of_http(failure)
+    if isinstance(failure, web.RequestPayloadError):
+        return problem_of(InvalidMessage(f"the body cannot be read: {failure}", code="invalid_body"))
+    if isinstance(failure, ConnectionError):
+        raise failure
+    return problem_of_unexpected(report_unexpected(f"{request.method} {route_of(request)}"))
 
 
 def problem_of_unexpected(incident: str) -> web.Response:

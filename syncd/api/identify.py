@@ -1,4 +1,4 @@
-"""What happens to every request: failures become problem documents, and strangers are turned away."""
+"""Who asks: told from a request before its handler sees it, and strangers are turned away."""
 
 from __future__ import annotations
 
@@ -7,28 +7,10 @@ from collections.abc import Collection
 from aiohttp import web
 
 from syncd.api.access import Access
-from syncd.api.errors import problem_of, problem_of_http, problem_of_unexpected, report_unexpected
-from syncd.api.request_keys import PRINCIPAL, route_of
+from syncd.api.request_keys import PRINCIPAL
 from syncd.engine.principal import ANYONE
-from syncd.errors import InvalidMessage, SyncdError
 
-__all__ = ["Identifies", "problem_for"]
-
-
-def problem_for(request: web.Request, failure: Exception) -> web.Response:
-    """The problem document that answers a failure, which is being handled; only the unexpected is logged.
-
-    Raises it again if the caller has gone: there is nobody to answer.
-    """
-    if isinstance(failure, SyncdError):
-        return problem_of(failure)
-    if isinstance(failure, web.HTTPException):
-        return problem_of_http(failure)
-    if isinstance(failure, web.RequestPayloadError):
-        return problem_of(InvalidMessage(f"the body cannot be read: {failure}", code="invalid_body"))
-    if isinstance(failure, ConnectionError):
-        raise failure
-    return problem_of_unexpected(report_unexpected(f"{request.method} {route_of(request)}"))
+__all__ = ["Identifies"]
 
 
 class Identifies:
