@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
 from syncd.api.live_session import MAX_BAD_FRAMES
 from tests.support.server import ServerProcess, running_server
@@ -158,7 +158,8 @@ async def under_attack(
     """
     async with running_server(database, app=app, **options) as process:
         pid = process.pid
-        async with ClientSession(process.url) as http:
+        # Each by a connection of its own: one that stands idle may be closed in the moment in which it is used again.
+        async with ClientSession(process.url, connector=TCPConnector(force_close=True)) as http:
             target = Target(process, http, good)
             yield target
             await target.assert_in_good_health()
