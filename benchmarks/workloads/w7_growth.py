@@ -30,7 +30,8 @@ _SCOPES: Final = (1, 100, 10_000)
 _IN_SCOPES: Final = 100_000
 _QUICK_SHARE: Final = 100
 _BATCH: Final = 500
-_SCOPE_BATCH: Final = 50
+_SCOPE_BATCH: Final = 10
+"""So that each of the many scopes has something."""
 _AT_ONCE: Final = 200
 _PUSHED: Final = 10_000
 _CAUGHT_UP: Final = 100_000
