@@ -31,6 +31,7 @@ _HEADS = "SELECT s.name, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s
 _HEADS_AND_DIGESTS = """
     SELECT s.name, s.version, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value
 """
+_PLACES = "SELECT s.name, s.no, s.version FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _DIGESTS = "SELECT s.name, s.digest FROM json_each(?) AS k CROSS JOIN scopes AS s ON s.name = k.value"
 _REPLICAS = """
     SELECT r.id, r.settled, r.last_stamp, r.clock_ahead_ms, r.seen_at_ms, r.failed_updates, r.failed_at_ms,
@@ -71,22 +72,22 @@ _PAGE_OF_TYPES = """
 _FEW_ROWS, _MANY_ROWS = 8, 128
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
-    SELECT n FROM changes
-    WHERE replica_no = (SELECT no FROM replicas WHERE id = :replica AND (:user IS NULL OR user IN ('', :user)))
-      AND scope_no = (SELECT no FROM scopes WHERE name = :scope)
-      AND version <= :version
-    ORDER BY version DESC, n DESC LIMIT 1
+    SELECT k.key, (
+        SELECT n FROM changes WHERE replica_no = r.no AND scope_no = s.no AND version <= k.value
+        ORDER BY version DESC, n DESC LIMIT 1)
+    FROM replicas AS r CROSS JOIN json_each(:upto) AS k CROSS JOIN scopes AS s ON s.name = k.key
+    WHERE r.id = :replica AND (:user IS NULL OR r.user IN ('', :user))
 """
 
 # Law 10: where a scope stood when an incarnation ended is what the next one that wrote to it found there.
-_END_OF = """
-    SELECT coalesce(
+_ENDS_OF = """
+    SELECT k.value, coalesce(
         (SELECT si.version_before FROM scope_incarnations AS si
-         WHERE si.scope_no = (SELECT no FROM scopes WHERE name = :scope) AND si.incarnation_no > i.no
-         ORDER BY si.incarnation_no LIMIT 1),
-        (SELECT version FROM scopes WHERE name = :scope),
+         WHERE si.scope_no = s.no AND si.incarnation_no > i.no ORDER BY si.incarnation_no LIMIT 1),
+        s.version,
         0)
-    FROM incarnations AS i WHERE i.id = :incarnation
+    FROM incarnations AS i CROSS JOIN json_each(:scopes) AS k LEFT JOIN scopes AS s ON s.name = k.value
+    WHERE i.id = :incarnation
 """
 
 
@@ -154,10 +155,44 @@ def read_page(
     limit_rows: int | None = None,
 ) -> Page:
     """See `Snapshot.page`."""
-    scope_row = connection.execute("SELECT no, version FROM scopes WHERE name = ?", (scope,)).fetchone()
-    if scope_row is None:
-        return Page([], 0, more=False)
-    scope_no, head = scope_row
+    for _, no, head in _rows(connection, _PLACES, [scope]):
+        return _page(connection, (no, head), after, limit_bytes, types, limit_rows)
+    return Page([], 0, more=False)
+
+
+def read_pages(
+    connection: sqlite3.Connection,
+    after: Mapping[str, int],
+    limit_bytes: int,
+    *,
+    types: Collection[str] | None = None,
+    limit_rows: int | None = None,
+) -> dict[str, Page]:
+    """See `Snapshot.pages`."""
+    places = {name: (no, head) for name, no, head in _rows(connection, _PLACES, after)}
+    pages: dict[str, Page] = {}
+    room = limit_bytes
+    for scope, version in after.items():
+        if room <= 0:
+            break
+        page = pages[scope] = _page(connection, places.get(scope, (0, 0)), version, room, types, limit_rows)
+        room -= sum(map(len, page.bodies))
+    return pages
+
+
+def _page(
+    connection: sqlite3.Connection,
+    place: tuple[int, int],
+    after: int,
+    limit_bytes: int,
+    types: Collection[str] | None,
+    limit_rows: int | None,
+) -> Page:
+    """`place`: the scope's number and its head."""
+    scope_no, head = place
+    if after >= head:
+        # Whoever comes back finds most scopes as they were: only their heads are looked at.
+        return Page([], head, more=False)
     if types is None:
         rows = connection.execute(_PAGE, (scope_no, after))
     else:
@@ -193,44 +228,26 @@ def read_page(
     return Page(bodies, head, False, types_of)
 
 
-def read_pages(
-    connection: sqlite3.Connection,
-    after: Mapping[str, int],
-    limit_bytes: int,
-    *,
-    types: Collection[str] | None = None,
-    limit_rows: int | None = None,
-) -> dict[str, Page]:
-    """See `Snapshot.pages`."""
-    pages: dict[str, Page] = {}
-    room = limit_bytes
-    for scope, version in after.items():
-        if room <= 0:
-            break
-        page = pages[scope] = read_page(connection, scope, version, room, types=types, limit_rows=limit_rows)
-        room -= sum(map(len, page.bodies))
-    return pages
-
-
 def read_settled(
     connection: sqlite3.Connection, replica: str, upto: Mapping[str, int], user: str | None = None
 ) -> dict[str, int]:
     """See `Snapshot.settled`."""
-    asked = {"replica": replica, "user": user}
-    found = {
-        scope: connection.execute(_SETTLED, {**asked, "scope": scope, "version": version}).fetchone()
-        for scope, version in upto.items()
-    }
-    return {scope: 0 if row is None else int(row[0]) for scope, row in found.items()}
+    if not upto:
+        return {}
+    asked = {"replica": replica, "user": user, "upto": json.dumps(dict(upto))}
+    return {**dict.fromkeys(upto, 0), **{scope: n or 0 for scope, n in connection.execute(_SETTLED, asked)}}
 
 
 def read_ends_of(connection: sqlite3.Connection, incarnations: Mapping[str, str]) -> dict[str, int]:
     """See `Snapshot.ends_of`."""
-    found = {
-        scope: connection.execute(_END_OF, {"scope": scope, "incarnation": incarnation}).fetchone()
-        for scope, incarnation in incarnations.items()
+    scopes: dict[str, list[str]] = {}
+    for scope, incarnation in incarnations.items():
+        scopes.setdefault(incarnation, []).append(scope)
+    return {
+        scope: end
+        for incarnation, named in scopes.items()
+        for scope, end in connection.execute(_ENDS_OF, {"scopes": json.dumps(named), "incarnation": incarnation})
     }
-    return {scope: int(row[0]) for scope, row in found.items() if row is not None}
 
 
 def _rows(connection: sqlite3.Connection, sql: str, keys: Iterable[object]) -> list[Any]:
