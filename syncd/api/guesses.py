@@ -16,6 +16,7 @@ from syncd.api.rate_limits import RateLimits
 from syncd.api.request_keys import principal_of
 from syncd.errors import Forbidden, Unauthenticated
 from syncd.limiting.logins import LoginThrottle
+from syncd.limiting.names import account_name
 
 __all__ = ["Guesses"]
 
@@ -59,4 +60,4 @@ class Guesses:
         Raises `RateLimited` if there was too much.
         """
         if self.rates.applies_to(principal_of(request)):
-            await self.throttle.admit(f"mail to {email}", self.rates.addresses.key(request))
+            await self.throttle.admit(f"mail to {account_name(email)}", self.rates.addresses.key(request))

@@ -49,8 +49,8 @@ class Live:
     """What all conversations have in common.
 
     `schema`: the version of the app. `hello_timeout_s`: how long a socket may go without a hello. `heartbeat_s`:
-    between pings; a peer that does not answer one in half that time is taken for dead. `check_replica`: raises
-    `AccessError` for a replica that is not the caller's.
+    between pings; a peer that does not answer one in half that time is taken for dead. `claim_replica`: raises
+    `AccessError` for a replica that is not the caller's, who is about to be seen under it.
     """
 
     watcher: Watcher
@@ -59,7 +59,7 @@ class Live:
     access: Access
     limits: Limits
     rates: RateLimits
-    check_replica: Callable[[str, Principal], Awaitable[None]]
+    claim_replica: Callable[[str, Principal], Awaitable[None]]
     schema: int
     now_ms: Callable[[], int]
     hello_timeout_s: float
@@ -253,7 +253,7 @@ class LiveSession:
     async def _check_claim(self) -> None:
         """Nobody is seen under the name of somebody else. Asked before the first word; who only looks on says none."""
         if self._claimed is not None and self._visit is not None:
-            await self._live.check_replica(self._claimed, self._visit.principal)
+            await self._live.claim_replica(self._claimed, self._visit.principal)
             self._claimed = None
 
     def _leave(self, scopes: Sequence[str]) -> None:

@@ -83,7 +83,8 @@ class SignInRoutes:
         people, query = self._gate.people, request.query
         signed_in = await flow.finish(query.get("code", ""), query.get("state", ""), self._state.shown(request))
         try:
-            tokens = await people.log_in.with_identity(signed_in.identity)
+            with self._used.once(signed_in.id_token, signed_in.identity.token_until_ms):
+                tokens = await people.log_in.with_identity(signed_in.identity)
         except (Unauthenticated, Forbidden) as refusal:
             response = _redirection(f"{signed_in.return_to.partition('#')[0]}#sign_in={refusal.problem_code}")
             if refusal.problem_code == "second_factor_required":

@@ -59,6 +59,7 @@ class SignedIn:
 
     identity: Identity
     return_to: str
+    id_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class CodeFlow:
             raise _refused("the code is empty or too long")
         id_token = await self._exchange(code, waiting)
         identity = await self._provider.identify(id_token, nonce=waiting.nonce, nonce_form=NonceForm.PLAIN)
-        return SignedIn(identity, waiting.return_to)
+        return SignedIn(identity, waiting.return_to, id_token)
 
     async def _exchange(self, code: str, waiting: _Waiting) -> str:
         """The id token for a code (OpenID Connect Core 1.0, section 3.1.3)."""

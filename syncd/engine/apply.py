@@ -158,6 +158,8 @@ class Applier:
         if isinstance(change, MalformedChange):
             return Applied(member, rejected_as(change), None)
         state = self._workspace.state((change.type, change.id))
+        if state is not None and state.scope != change.scope and not await self._is_told(change, state):
+            state = None
         if not self._admission.allows(change, state):
             refusal = await self._admission.refusal(change, state)
             if refusal is not None:
@@ -175,6 +177,13 @@ class Applier:
         if told:
             outcome = replace(outcome, told=told)
         return Applied(member, outcome, stamp, outcome.kind is Kind.CONFLICT and bool(outcome.lost))
+
+    async def _is_told(self, change: Change, state: State) -> bool:
+        """Whether whoever makes this change learns that its id belongs to what lives in another scope: only if he sees
+        that, or would have made it anew here.
+        """
+        makes = change.op is Op.CREATE or (change.op is Op.RESTORE and bool(change.fields))
+        return makes or await self._admission.finds(state)
 
     def _checked(self, change: Change, state: State | None) -> ResourceType:
         """Whether it may be applied at all; raises `InvalidValue`."""

@@ -110,9 +110,9 @@ class Authoriser:
         link = standing((SHARE_LINK_TYPE, principal.session))
         if link is None or link.get("of") != scope:
             return None
-        access = self._access(scope)
-        if link.get("revoked_at_ms") is not None:
+        if link.get("revoked_at_ms") is not None or not self.lets_others_in(scope):
             return None
+        access = self._access(scope)
         if principal.made_by:
             rank = self._rank_of(principal.made_by, principal.roles, access, scope, standing)
             if rank is None or not self._rights.at(access, rank).manages:
@@ -134,6 +134,10 @@ class Authoriser:
         named.append(_role_in(scope, standing(membership_key(scope, user))))
         return max((rank for rank in map(access.rank, named) if rank is not None), default=None)
 
+    def lets_others_in(self, scope: str) -> bool:
+        """Whether anybody can be let into scopes like this one: not into an account's own, nor into the server's."""
+        return self._access(scope).prefix not in (USER_PREFIX, OWN_PREFIX)
+
     def counts_everywhere(self, scope: str) -> bool:
         """Whether account-wide roles count in scopes like this one."""
         return bool(self._access(scope).everywhere)
@@ -141,7 +145,7 @@ class Authoriser:
     def may_found(self, principal: Principal, scope: str) -> bool:
         """Whether `principal` may begin a scope in which nothing was ever written, and be its highest role."""
         access = self._access(scope)
-        if principal.caller is not Caller.USER or principal.suspended or access.prefix in (USER_PREFIX, OWN_PREFIX):
+        if principal.caller is not Caller.USER or principal.suspended or not self.lets_others_in(scope):
             return False
         if principal.scopes is not None and scope not in principal.scopes:
             return False

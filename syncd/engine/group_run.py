@@ -6,8 +6,6 @@ start, with all of them.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
@@ -28,14 +26,13 @@ from syncd.engine.job import Job, PushReply, check_documents
 from syncd.engine.limits import Limits
 from syncd.engine.principal import AsOfNow, as_he_came
 from syncd.engine.settle import Reply, Settler
+from syncd.engine.stretch import Stretch
 from syncd.engine.workspace import Workspace
 from syncd.errors import AppError, Forbidden, Unauthenticated
 from syncd.store.protocol import Commit, Loaded, ResourceKey, Store, Transaction, Wanted
 
 __all__ = ["GroupRun"]
 
-_LONGEST_STRETCH_S: Final = 0.002
-"""Of settling, with no rest between two jobs of a group."""
 _MAX_RUNS: Final = 8
 """How often a group may run, each time with more locks: twice as a rule, more if hooks are led on by what they read."""
 _MAX_BEGUN: Final = 100_000
@@ -126,14 +123,8 @@ class GroupRun:
             shown = Shown(self._app, workspace, contents, may_miss=may_grow)
             for job in jobs:
                 job.judged.check_heads(workspace.documents)
-            replies = []
-            rested = time.monotonic()
-            for job in jobs:
-                replies.append(await self._settle(job, workspace, transaction, shown, now_ms))
-                if time.monotonic() - rested > _LONGEST_STRETCH_S:
-                    # A long group must not keep live frames and other requests waiting.
-                    await asyncio.sleep(0)
-                    rested = time.monotonic()
+            stretch = Stretch()
+            replies = [await self._settle(job, workspace, transaction, shown, now_ms, stretch) for job in jobs]
             if workspace.missing or shown.missing:
                 raise _NeedsMore(workspace.missing, shown.missing)
             commit = workspace.commit(now_ms)
@@ -151,7 +142,13 @@ class GroupRun:
         self._begun.update(scope for scope in scopes if workspace.head(scope))
 
     async def _settle(
-        self, job: Job, workspace: Workspace, transaction: Transaction, shown: Shown, now_ms: int
+        self,
+        job: Job,
+        workspace: Workspace,
+        transaction: Transaction,
+        shown: Shown,
+        now_ms: int,
+        stretch: Stretch,
     ) -> PushReply:
         hook_transaction = EngineHookTransaction(
             transaction,
@@ -198,7 +195,7 @@ class GroupRun:
             corrects=job.corrects,
         )
         settler = Settler(
-            workspace, self._app, self._limits, job.replica, now_ms, applier, admission, user, closed=closed
+            workspace, self._app, self._limits, job.replica, now_ms, applier, admission, stretch, user, closed=closed
         )
         replies = await settler.settle(job.incoming)
         if not workspace.missing and not shown.missing:

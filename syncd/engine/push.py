@@ -144,8 +144,7 @@ class Pusher:
         nothing was applied, unless the connection to it broke in the very moment of the commit. If it fails later, what
         was not reached is answered `retry_later`. Sending again is always safe.
         """
-        if principal.caller in (Caller.LINK, Caller.NOBODY):
-            raise Forbidden("whoever comes by a share link may read, and not write", code="read_only")
+        _check_writes(principal)
         if not valid_replica(replica) or replica.startswith(SERVER_REPLICA):
             raise InvalidMessage(
                 f"replica: 1 to 64 characters of A-Z a-z 0-9 _ -, not beginning with {SERVER_REPLICA!r}",
@@ -177,6 +176,7 @@ class Pusher:
         `principal`: on whose behalf, with his rights. `commanded`: whether they carry out a command, which alone may
         change built-in types (law 7). Durable when this returns. Raises what `push` raises.
         """
+        _check_writes(principal)
         acts = self._acts.get(principal.user)
         if acts is None:
             # Never a name that was there before: its numbers are used.
@@ -282,6 +282,12 @@ class Pusher:
         if lifted.kind is Kind.RETRY_LATER:
             return Incoming(change, raw, digest, refused, lifted, spelling)
         return Incoming(change, raw, digest, refused or lifted, None, spelling)
+
+
+def _check_writes(principal: Principal) -> None:
+    """Raise `Forbidden` for whoever never may."""
+    if principal.caller in (Caller.LINK, Caller.NOBODY):
+        raise Forbidden("whoever comes by a share link may read, and not write", code="read_only")
 
 
 def check_own_name(replica: str, principal: Principal) -> None:

@@ -18,10 +18,14 @@ from syncd.app.access import USER_PREFIX, ScopeAccess
 from syncd.app.builtin import COMMANDED, MEMBERSHIP_TYPE, SHARE_LINK_TYPE
 from syncd.engine.reader_class import SEES_ALL, ReaderClass, Redaction
 
-__all__ = ["ALL", "LINK_RANK", "Rights", "RightsOf", "TypeRights"]
+__all__ = ["ALL", "LINK_RANK", "MOST_KNOWN", "Rights", "RightsOf", "TypeRights"]
 
 LINK_RANK: Final = -1
 """Of whoever comes by a share link: below the lowest role."""
+
+MOST_KNOWN: Final = 1024
+"""Rights that are remembered: whoever pushes may name as many kinds of scopes as there are words, whatever the app has
+declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +112,17 @@ class RightsOf:
         self._app = app
         self._known: dict[tuple[str, int], Rights] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def at(self, access: ScopeAccess, rank: int) -> Rights:
         """Of whoever has this rank (`ScopeAccess.rank`, or `LINK_RANK`) in scopes of this kind."""
         key = (access.prefix, rank)
-        # An open app has as many kinds of scopes as there are words: of those nothing is worked out.
         known = self._known.get(key)
         if known is None:
-            known = self._work_out(access, rank)
-            if not self._app.open:
-                self._known[key] = known
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[key] = self._work_out(access, rank)
         return known
 
     def _work_out(self, access: ScopeAccess, rank: int) -> Rights:

@@ -21,6 +21,7 @@ from syncd.engine.failed_updates import marked
 from syncd.engine.incoming import Incoming, kept, rejected, rejected_as, scope_of
 from syncd.engine.limits import Limits
 from syncd.engine.portions import group_of, in_units
+from syncd.engine.stretch import Stretch
 from syncd.engine.upgrade import behind
 from syncd.engine.workspace import Workspace
 from syncd.store.protocol import ReplicaRow, SettledRow
@@ -56,6 +57,7 @@ class Settler:
         now_ms: int,
         applier: Applier,
         admission: Admission,
+        stretch: Stretch,
         user: str = "",
         *,
         closed: bool = False,
@@ -70,6 +72,7 @@ class Settler:
         self._now_ms = now_ms
         self._applier = applier
         self._admission = admission
+        self._stretch = stretch
         self._user = user
         self._closed = closed
         self._waits: Outcome | None = None
@@ -81,6 +84,8 @@ class Settler:
         replies: list[Reply] = []
         for unit in in_units(incoming, lambda member: group_of(member.raw)):
             replies += await self._settle_unit(unit)
+            if self._stretch.is_long:
+                await self._stretch.rest()
         return replies
 
     async def _settle_unit(self, unit: Sequence[Incoming]) -> list[Reply]:

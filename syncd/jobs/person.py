@@ -18,9 +18,9 @@ from syncd.engine.authorise import Authoriser, own_scope
 from syncd.engine.document_reader import DocumentReader
 from syncd.engine.entry import Entry, read_entry
 from syncd.engine.principal import Caller, Principal
-from syncd.engine.sight import Sight
+from syncd.engine.sight import EVERYTHING, Sight
 from syncd.errors import DocumentError, NotFound
-from syncd.store.accounts import AccountReads
+from syncd.store.accounts import AccountReads, AccountStatus
 from syncd.store.protocol import DocumentKey, ResourceKey, StateRow, Store
 from syncd.store.traces import Traces
 
@@ -45,10 +45,13 @@ class PersonSource:
     documents: DocumentReader
 
     async def of(self, account: str, *, contents: bool = True) -> PersonData:
-        """Of one account; what he may see of others' is told by his roles of now. `contents`: of documents too."""
+        """Of one account; what he may see of others' is told by his roles of now. `contents`: it is to be read,
+        documents too, and not only counted; of others' whoever is suspended reads nothing.
+        """
         row = await self.accounts.account(account)
         roles = frozenset() if row is None else row.roles
-        sight = Sight(Authoriser(self.app), Principal(Caller.USER, account, roles))
+        suspended = contents and row is not None and row.status is AccountStatus.SUSPENDED
+        sight = Sight(Authoriser(self.app), Principal(Caller.USER, account, roles, suspended=suspended))
         return PersonData(self, account, sight, contents=contents)
 
 
@@ -177,13 +180,14 @@ class PersonData:
         fields.pop(_SECRETS.get(state["type"], ""), None)
         for name, value in fields.items():
             if self._contents and marker_of(value) is not None:
-                fields[name] = await self._content(DocumentKey(state["type"], state["id"], name))
+                sight = EVERYTHING if scope == own_scope(self._account) else self._sight
+                fields[name] = await self._content(DocumentKey(state["type"], state["id"], name), sight)
         told = {"scope": scope, "type": state["type"], "id": state["id"], "version": state["version"]}
         return {**told, "origin": state["origin"], "fields": fields}
 
-    async def _content(self, key: DocumentKey) -> Any:
+    async def _content(self, key: DocumentKey, sight: Sight) -> Any:
         try:
-            _, content = await self._source.documents.view(key, sight=self._sight)
+            _, content = await self._source.documents.view(key, sight=sight)
         except (DocumentError, NotFound) as failure:
             return {"unreadable": failure.message}
         return content

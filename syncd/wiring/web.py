@@ -33,7 +33,7 @@ from syncd.api.stream import StreamRoute
 from syncd.api.sync import SyncRoutes
 from syncd.auth.half_signed_in import HalfSignedIn
 from syncd.auth.used_id_tokens import UsedIdTokens
-from syncd.engine.own_replica import check_own_replica
+from syncd.engine.own_replica import claim_replica
 from syncd.engine.sight import Sight
 from syncd.limiting.held import Held
 from syncd.limiting.logins import LoginThrottle
@@ -92,7 +92,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
                 access=server.access,
                 limits=server.limits,
                 rates=server.rates,
-                check_replica=partial(check_own_replica, server.store),
+                claim_replica=partial(claim_replica, server.store, server.now_ms),
                 schema=server.app.version,
                 now_ms=server.now_ms,
                 hello_timeout_s=settings.hello_timeout_s,

@@ -203,6 +203,22 @@ async def test_a_reader_who_does_not_read_loses_presence_and_no_delta(open_api: 
     assert {frame["type"] for frame in frames} == {"delta", "presence"}
 
 
+async def test_whoever_is_seen_under_a_replica_has_it_before_anybody_else_pushes_with_it(tmp_path: Path) -> None:
+    """Others read its id, and one of them might be quicker than a phone that has little signal."""
+    match = "match:m1"
+    async with world(tmp_path) as club, Talk(club, "vera") as vera:
+        await vera.subscribe(match)
+        async with Talk(club, "sam", replica="sam-new-phone") as sam:
+            await sam.subscribe(match)
+            await sam.say(type="presence", scope=match, state={"at": 1})
+            assert (await vera.receive("presence"))["replica"] == "sam-new-phone"
+            body = {"replica": "sam-new-phone", "schema": 1, "changes": [{"n": 1}]}
+            response = await club.ask("olga", "POST", "/sync/v1/push", json=body)
+            assert (response.status, (await response.json())["code"]) == (403, "foreign_replica")
+            change = club.change("sam-new-phone", match, "create", "event", "new", match_id="m1")
+            assert [each["outcome"] for each in await club.push("sam", "sam-new-phone", change)] == ["applied"]
+
+
 async def test_nobody_is_seen_under_the_replica_of_another_account(tmp_path: Path) -> None:
     """Watching takes no replica, so that the socket of whoever names a wrong one goes on."""
     match = "match:m1"

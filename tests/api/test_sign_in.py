@@ -108,6 +108,17 @@ async def test_an_id_token_opens_one_session(providers: Providers) -> None:
         assert "fresh id token" in again.body["hint"]
 
 
+async def test_the_id_token_of_a_browsers_sign_in_opens_no_other(providers: Providers) -> None:
+    """It never reaches the browser, but others may have seen it on its way from Google to here."""
+    code, state, cookie = await providers.begin()
+    nonce = providers.google.questions[code]["nonce"]
+    assert (await providers.back(code, state, cookie)).status == 302
+    body = {"id_token": providers.google.id_token(nonce), "nonce": nonce}
+    answer = await providers.club.post("providers/google", body)
+    assert (answer.status, answer.code) == (401, "token_invalid")
+    assert "fresh id token" in answer.body["hint"]
+
+
 async def test_the_cookie_is_set_for_our_own_pages_only(providers: Providers) -> None:
     body = {"id_token": providers.apple_token(), "nonce": NONCE, "cookie": True}
     assert (await providers.club.post("providers/apple", body)).code == "wrong_origin"

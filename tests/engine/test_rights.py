@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from conflict_rules import conflict_id
 from conflict_rules.digest import digest_text, scope_digest
 from conflict_rules.wire import decode_state
 from syncd.app import App, Intent, Resource, private, roles
-from syncd.engine.authorise import membership_id
+from syncd.engine.authorise import Authoriser, membership_id
+from syncd.engine.history import History
 from syncd.engine.principal import OPERATOR, Principal
 from syncd.engine.pull import ScopePage
+from syncd.engine.rights import MOST_KNOWN, RightsOf
+from syncd.engine.sight import Sight
 from syncd.errors import Forbidden, InvalidMessage
 from tests.support.engine import Engine, Replica, open_engine, user
 from tests.support.roles_club import roles_club
@@ -88,6 +92,11 @@ async def link(engine: Engine, by: Principal = OWNER) -> Principal:
 
 async def pulled(engine: Engine, principal: Principal, scope: str = MATCH, cursor: str | None = None) -> ScopePage:
     return (await engine.puller.pull(None, {scope: cursor}, 1 << 20, principal=principal, digest=True))[scope]
+
+
+async def stated(engine: Engine, principal: Principal) -> list[dict[str, Any]]:
+    """The states that somebody is shown of the match."""
+    return [json.loads(body) for body in (await pulled(engine, principal)).bodies]
 
 
 async def seen(engine: Engine, principal: Principal, scope: str = MATCH) -> dict[str, dict[str, Any]]:
@@ -282,12 +291,77 @@ class TestWriting:
             outcome.pop("n")
         assert outcomes[0] == {**outcomes[1], "message": outcomes[1]["message"].replace("'never'", "'g1'")}
 
+    @pytest.mark.parametrize("op", ["update", "delete", "settle", "restore"])
+    async def test_nor_if_he_names_a_scope_of_his_own(self, engine: Engine, op: str) -> None:
+        """Whose id is taken, only a change that would make it anew here is told."""
+        await found(engine)
+        stan = engine.replica("stan-phone", principal=STRANGER)
+        own = event(stan, "g9") | {"scope": "match:stans"}
+        own["fields"] = {"match_id": "stans"}
+        fields = {} if op in ("delete", "restore") else {"kind": "foul"}
+        changes = [stan.change(op, name, 0, _type="event", _scope="match:stans", **fields) for name in ("g1", "never")]
+        if op == "settle":
+            changes = [change | {"conflict": conflict_id("event", "g1", "kind")} for change in changes]
+        outcomes = await stan.push(own, *changes)
+        told = [{**each, "n": 0, "message": each.get("message", "").replace("never", "g1")} for each in outcomes]
+        assert told[1] == told[2]
+        assert told[1].get("code") in ("unknown_resource", "nothing_to_delete")
+        assert [state["id"] for state in await stated(engine, OWNER)] == ["g1", "l1"]
+        sight = Sight(Authoriser(roles_club()), OWNER)
+        lines: Any = (await History(engine.store, roles_club()).page("event", "g1", sight=sight))["changes"]
+        assert [line["replica"] for line in lines] == ["olga-phone"]
+
+    async def test_an_id_that_is_taken_is_told_to_whoever_may_create_it_and_to_nobody_else(
+        self, engine: Engine
+    ) -> None:
+        await found(engine)
+        stan, vera = engine.replica("stan-phone", principal=STRANGER), engine.replica("vera-phone", principal=VIEWER)
+        taken = stan.change("create", "g1", 0, _type="event", _scope="match:stans", match_id="stans")
+        assert (await stan.push(taken))[0]["code"] == "scope_is_for_life"
+        assert (await pulled(engine, STRANGER, "match:stans")).gone, "nothing was begun by that"
+        other = stan.change("create", "g1", 0, _type="event", _scope="user:olga", match_id="m1")
+        assert (await stan.push(other))[0]["code"] == "forbidden"
+        moved = vera.change("update", "g1", 0, _type="event", _scope="user:vera", kind="foul")
+        assert (await vera.push(moved))[0]["code"] == "forbidden", "she sees it, and may not change it"
+
+    async def test_whoever_sees_no_conflicts_does_not_learn_of_one_by_its_id(self, engine: Engine) -> None:
+        olga = await found(engine)
+        await olga.push(olga.change("update", "g1", 1, _type="event", _scope=MATCH, score=1))
+        tablet = engine.replica("olga-tablet", principal=OWNER)
+        [asked] = await tablet.push(tablet.change("update", "g1", 1, _type="event", _scope=MATCH, score=2))
+        assert asked["outcome"] == "conflict"
+        vera = engine.replica("vera-phone", principal=VIEWER)
+        told = []
+        for name in (conflict_id("event", "g1", "score"), conflict_id("event", "g1", "kind")):
+            for scope in ("user:vera", MATCH):
+                change = vera.change("settle", name, 0, _type="conflict", _scope=scope, status="open")
+                [outcome] = await vera.push({**change, "conflict": name})
+                told.append((outcome["outcome"], outcome["code"], outcome["message"].replace(name, "")))
+        assert told[0] == told[2]
+        assert told[1] == told[3]
+
+    async def test_made_up_kinds_of_scopes_are_not_remembered_without_end(self, engine: Engine) -> None:
+        rights = RightsOf(roles_club())
+        for n in range(3 * MOST_KNOWN):
+            rights.at(roles_club().scope_access(f"x{n}"), 0)
+        assert len(rights) <= MOST_KNOWN
+
     async def test_a_share_link_only_reads(self, engine: Engine) -> None:
         await found(engine)
-        guest = engine.replica("guest", principal=await link(engine))
-        with pytest.raises(Forbidden) as refused:
-            await guest.push(event(guest, "g2"))
-        assert refused.value.problem_code == "read_only"
+        who = await link(engine)
+        guest = engine.replica("guest", principal=who)
+        for tries in (
+            guest.push(event(guest, "g2")),
+            engine.memberships.grant(who, MATCH, "stan", "owner"),
+            engine.memberships.revoke(who, MATCH, "sam"),
+            engine.links.make(who, MATCH, label="a text to be kept"),
+        ):
+            with pytest.raises(Forbidden) as refused:
+                await tries
+            assert refused.value.problem_code == "read_only"
+        async with engine.store.snapshot() as snapshot:
+            waiting = await snapshot.quarantine(limit=50, limit_bytes=1 << 20)
+        assert not waiting.rows, "and leaves nothing behind"
 
     async def test_a_replica_belongs_to_whoever_first_pushed_with_it(self, engine: Engine) -> None:
         await found(engine)
@@ -361,6 +435,18 @@ class TestMemberships:
         await engine.memberships.revoke(VIEWER, MATCH, "vera")
         await engine.memberships.grant(OWNER, MATCH, "vera", "scorer")
         assert list(await seen(engine, VIEWER)) == ["g1", "l1"]
+
+    @pytest.mark.parametrize("by", [OWNER, OPERATOR], ids=["its owner", "the operator"])
+    @pytest.mark.parametrize("scope", ["user:olga", "syncd:operator"])
+    async def test_nobody_is_let_into_an_accounts_own_scope(self, engine: Engine, by: Principal, scope: str) -> None:
+        """Not even by its owner, or by whoever has taken her token: it would open to him when that has ended."""
+        await found(engine)
+        for role, who in (("owner", "olga"), ("viewer", "stan")):
+            with pytest.raises(Forbidden):
+                await engine.memberships.grant(by, scope, who, role)
+        with pytest.raises(Forbidden):
+            await engine.links.make(by, scope)
+        assert await engine.memberships.of_user("olga") == {MATCH: "owner"}
 
     @pytest.mark.parametrize("by", [OWNER, OPERATOR], ids=["a member", "the operator"])
     async def test_a_role_that_the_scope_does_not_have_is_refused(self, engine: Engine, by: Principal) -> None:

@@ -138,6 +138,25 @@ async def test_of_two_questions_both_sides_get_the_one_they_are_in(house: Club) 
         assert question["id"] in asked["conflicts"]
 
 
+async def test_whoever_is_suspended_gets_his_own_and_nothing_that_others_may_have_changed(house: Club) -> None:
+    ann = await house.join("ann@club.example", "Ann", "phone")
+    await ann.push(
+        "a",
+        ann.change("a", "match:1", "create", "event", "goal", match_id="1", minute=1),
+        ann.change("a", f"user:{ann.id}", "create", "shoe", "left", owner=ann.id, colour="red"),
+    )
+    assert [each["id"] for each in (await exported(house, ann))["resources"]] == ["goal"]
+    people = house.server.parts.people
+    assert people is not None
+    await people.standing.suspend(ann.id)
+    files = await exported(house, ann)
+    assert (files["resources"], files["conflicts"]) == ([], [])
+    assert [each["fields"]["colour"] for each in files["own_resources"]] == ["red"]
+    assert [each["id"] for each in files["changes"]] == ["goal", "left"], "what he has sent himself"
+    status, job = await house.operate("POST", f"/admin/v1/users/{ann.id}/erase", {"dry_run": True})
+    assert (status, job["would_erase"]["resources"]) == (200, 1), "whoever erases him is told all of it"
+
+
 async def test_a_file_is_its_owners_and_ends(house: Club) -> None:
     ann = await house.join("ann@club.example", "Ann", "phone")
     bob = await house.join("bob@club.example", "Bob", "phone")
