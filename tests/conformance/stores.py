@@ -12,6 +12,7 @@ from typing import Protocol
 
 from syncd.store.protocol import Store
 from syncd.store.sqlite import SqliteStore
+from tests.support.database import prepare_database
 
 __all__ = ["DATABASES", "Database"]
 
@@ -37,6 +38,7 @@ class SqliteDatabase:
         self.path = folder / "syncd.db"
 
     async def open(self) -> Store:
+        prepare_database(self.path)
         return await SqliteStore.open(self.path)
 
     def copy(self, folder: Path) -> SqliteDatabase:

@@ -23,6 +23,7 @@ from syncd.engine.share_links import ShareLinks
 from syncd.engine.watch import Watcher
 from syncd.store.protocol import Store
 from syncd.store.sqlite import SqliteStore
+from tests.support.database import prepare_database
 
 NOON_MS = 1_763_640_000_000
 
@@ -133,6 +134,7 @@ async def open_engine(
     """An engine on the database at `path`; `wrap` may put something between it and its store."""
     clock = clock or SettableClock()
     limits = limits or Limits()
+    prepare_database(path)
     store: Store = await SqliteStore.open(path)
     if wrap is not None:
         store = wrap(store)

@@ -19,6 +19,7 @@ from syncd.api.listener import listening
 from syncd.app import App, open_app
 from syncd.settings import Settings
 from syncd.wiring import Server, open_server, wall_clock_ms
+from tests.support.database import prepare_database
 from tests.support.people import People
 
 __all__ = ["Served", "served"]
@@ -60,6 +61,7 @@ class Served:
         """Open the file and listen; from now on with `app`, if it is given."""
         assert self._undo is None
         self._app = app or self._app
+        prepare_database(self.database)
         self._undo = AsyncExitStack()
         # Its own people, or those of a test.
         own = isinstance(self._accounts, bool)

@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.database import prepare_database
+
 __all__ = ["ServerProcess", "running_server"]
 
 _START_S = 30.0
@@ -79,6 +81,7 @@ class ServerProcess:
     async def start(self) -> None:
         """Start it and return when it listens."""
         assert not self.running
+        prepare_database(self.database)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
