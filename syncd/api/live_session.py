@@ -182,7 +182,7 @@ class LiveSession:
             self._watched.difference_update(frame.scopes)
             await self._send({"type": "unsubscribed", "scopes": frame.scopes})
         elif isinstance(frame, PresenceState):
-            await self._check_claim()
+            await self._claim(self._connection, frame)
             self._live.presence.say(self._connection, frame.scope, frame.state)
 
     async def _welcome(self, hello: Hello) -> None:
@@ -250,9 +250,12 @@ class LiveSession:
             raise Forbidden("this account is suspended", code="account_suspended")
         return principal
 
-    async def _check_claim(self) -> None:
-        """Nobody is seen under the name of somebody else. Asked before the first word; who only looks on says none."""
+    async def _claim(self, connection: Connection, frame: PresenceState) -> None:
+        """Nobody is seen under the name of somebody else. Asked before the first word that others will hear: who only
+        looks on says none.
+        """
         if self._claimed is not None and self._visit is not None:
+            self._live.presence.check(connection, frame.scope, frame.state)
             await self._live.claim_replica(self._claimed, self._visit.principal)
             self._claimed = None
 

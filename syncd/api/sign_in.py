@@ -14,9 +14,9 @@ from syncd.api.guesses import Guesses
 from syncd.api.refresh_cookie import RefreshCookie
 from syncd.api.sessions import TokenAnswers, device_of
 from syncd.auth.half_signed_in import HalfSignedIn
-from syncd.auth.identities import Identity
-from syncd.auth.identity import IdentityProvider
+from syncd.auth.identity import Identity, IdentityProvider
 from syncd.auth.oauth import LIFETIME_S, CodeFlow
+from syncd.auth.sessions import Tokens
 from syncd.auth.used_id_tokens import UsedIdTokens
 from syncd.errors import Forbidden, NotFound, Unauthenticated
 
@@ -88,7 +88,7 @@ class SignInRoutes:
         except (Unauthenticated, Forbidden) as refusal:
             response = _redirection(f"{signed_in.return_to.partition('#')[0]}#sign_in={refusal.problem_code}")
             if refusal.problem_code == "second_factor_required":
-                self._state.keep(request, response, self._half.keep(signed_in.identity), LIFETIME_S)
+                self._state.keep(request, response, self._half.keep(signed_in), LIFETIME_S)
             else:
                 self._state.forget(request, response)
             return response
@@ -104,11 +104,8 @@ class SignInRoutes:
         message, answer_in = await self._gate.message(request, FinishSignIn)
         self._cookie.check_page(request)
         shown = self._state.shown(request)
-        identity = self._half.find(shown)
-        async with self._guesses.counted(request, _guessed_at(identity)):
-            tokens = await self._gate.people.log_in.with_identity(
-                identity, device_of(message.device), second_factor=message.second_factor
-            )
+        signed_in = self._half.find(shown)
+        tokens = await self._opened_once(request, signed_in.identity, signed_in.id_token, message)
         self._half.forget(shown)
         response = self._answers.tokens(request, tokens, answer_in, by_cookie=True)
         self._state.forget(request, response)
@@ -125,12 +122,18 @@ class SignInRoutes:
         if message.cookie:
             self._cookie.check_page(request)
         identity = await provider.identify(message.id_token, nonce=message.nonce)
-        with self._used.once(message.id_token, identity.token_until_ms):
+        tokens = await self._opened_once(request, identity, message.id_token, message)
+        return self._answers.tokens(request, tokens, answer_in, by_cookie=message.cookie)
+
+    async def _opened_once(
+        self, request: web.Request, identity: Identity, id_token: str, message: FinishSignIn | ProviderLogIn
+    ) -> Tokens:
+        """A session, the only one by this id token."""
+        with self._used.once(id_token, identity.token_until_ms):
             async with self._guesses.counted(request, _guessed_at(identity)):
-                tokens = await self._gate.people.log_in.with_identity(
+                return await self._gate.people.log_in.with_identity(
                     identity, device_of(message.device), second_factor=message.second_factor
                 )
-        return self._answers.tokens(request, tokens, answer_in, by_cookie=message.cookie)
 
     def _code_flow(self) -> CodeFlow:
         _ = self._gate.people

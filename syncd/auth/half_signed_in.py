@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from syncd.auth.identities import Identity
+from syncd.auth.oauth import SignedIn
 from syncd.auth.secret_text import digest
 from syncd.errors import Unauthenticated
 
@@ -22,30 +22,30 @@ _MAX: Final = 10_000
 
 
 class HalfSignedIn:
-    """Identities by the digest of a secret that only one browser has."""
+    """They, by the digest of a secret that only one browser has."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._waiting: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
+        self._waiting: OrderedDict[bytes, tuple[SignedIn, int]] = OrderedDict()
 
-    def keep(self, identity: Identity) -> str:
+    def keep(self, signed_in: SignedIn) -> str:
         """A secret by which it is found for ten minutes."""
         while len(self._waiting) >= _MAX:
             self._waiting.popitem(last=False)
         secret = secrets.token_urlsafe(32)
-        self._waiting[digest(secret)] = (identity, self._now_ms() + _LIFETIME_MS)
+        self._waiting[digest(secret)] = (signed_in, self._now_ms() + _LIFETIME_MS)
         return secret
 
-    def find(self, secret: str | None) -> Identity:
+    def find(self, secret: str | None) -> SignedIn:
         """Raises `Unauthenticated` if there is none, or not any more. It stays, since a code may be mistyped."""
-        identity, until_ms = self._waiting.get(digest(secret or ""), (None, 0))
-        if identity is None or until_ms <= self._now_ms():
+        signed_in, until_ms = self._waiting.get(digest(secret or ""), (None, 0))
+        if signed_in is None or until_ms <= self._now_ms():
             raise Unauthenticated(
                 "nobody has come back from a provider in this browser, or too long ago",
                 code="sign_in_invalid",
                 hint="Begin the sign-in again, and finish it in the same browser within ten minutes.",
             )
-        return identity
+        return signed_in
 
     def forget(self, secret: str | None) -> None:
         """It was used."""

@@ -103,9 +103,8 @@ class Admission:
             message = "this account is suspended; the change is kept until somebody has looked at it"
             return rejected("account_suspended", message, None)
         if state is not None and state.scope != change.scope:
-            # Whoever may create it here is told that the id is taken; see `finds` for who else comes so far.
-            refusal = _refused_by(await self.rights(change.scope), change, None)
-            return None if refusal is None or await self._may_begin(change) else refusal
+            # Only who may make this change here is told that the id is taken.
+            state = None
         refusal = _refused_by(await self.rights(change.scope), change, state)
         if refusal is not None and await self._founds(change):
             refusal = _refused_by(await self.rights(change.scope), change, state)
@@ -162,21 +161,17 @@ class Admission:
         rights = await self.rights(state.scope)
         return None if rights is None else rights.reader.shown_value(state.type, encoded)
 
-    async def _may_begin(self, change: Change) -> bool:
-        """Whether this change may begin its scope. Where the operator has let people in before anything was written,
-        nobody does by being the first to write.
-        """
-        return (
-            change.op is Op.CREATE
-            and not self._workspace.head(change.scope)
-            and self._authoriser.may_found(self._principal, change.scope)
-            and not await self._lives(MEMBERSHIP_TYPE, membership_prefix(change.scope))
-        )
-
     async def _founds(self, change: Change) -> bool:
-        """Whether this change begins its scope; then whoever makes it is its highest role."""
+        """Whether this change begins its scope; then whoever makes it is its highest role. Where the operator has let
+        people in before anything was written, nobody becomes that by being the first to write.
+        """
         scope, user = change.scope, self._principal.user
-        if not await self._may_begin(change):
+        if (
+            change.op is not Op.CREATE
+            or self._workspace.head(scope)
+            or not self._authoriser.may_found(self._principal, scope)
+            or await self._lives(MEMBERSHIP_TYPE, membership_prefix(scope))
+        ):
             return False
         fields: dict[str, JsonValue] = {
             "of": scope,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -42,6 +43,9 @@ from syncd.store.protocol import DocumentKey, UpdateRow
 __all__ = ["Applied", "Applier", "RunHooks"]
 
 log = structlog.get_logger(__name__)
+
+_OF_THE_DOCUMENT: Final = frozenset({"document_too_large", "document_unreadable"})
+"""Refusals of an update that tell something of what is there, and not of the update alone."""
 
 RunHooks = Callable[[Change], Awaitable[Sequence[str]]]
 """Runs the hooks for a change that took effect: the ids of the conflicts that they opened. May raise `Veto`."""
@@ -167,7 +171,7 @@ class Applier:
             told = self._admission.told(change)
         try:
             resource_type = self._checked(change, state)
-            updates = self._updates(member, change)
+            updates = self._updates(member, change, is_there=state is not None or _makes(change))
         except InvalidValue as invalid:
             return Applied(member, rejected(invalid.code, str(invalid), invalid.field), None)
         if told:
@@ -182,33 +186,40 @@ class Applier:
         """Whether whoever makes this change learns that its id belongs to what lives in another scope: only if he sees
         that, or would have made it anew here.
         """
-        makes = change.op is Op.CREATE or (change.op is Op.RESTORE and bool(change.fields))
-        return makes or await self._admission.finds(state)
+        return _makes(change) or await self._admission.finds(state)
 
     def _checked(self, change: Change, state: State | None) -> ResourceType:
         """Whether it may be applied at all; raises `InvalidValue`."""
         resource_type = self._app.type(change.type)
         if resource_type is None:
             raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
-        if state is not None and state.scope != change.scope:
-            raise InvalidValue("scope_is_for_life", "scope", f"this {change.type} lives in another scope")
         if change.type == CONFLICT_TYPE and change.op is not Op.SETTLE:
             message = "op: a conflict is opened by the server, and changes by `settle` only"
             raise InvalidValue("built_in_type", "op", message)
+        elsewhere = state is not None and state.scope != change.scope
+        if elsewhere and not _makes(change):
+            raise _in_another_scope(change)
         # A restore may count on what the tombstone keeps; if it brings a whole record, that is checked as one.
         if change.op is Op.CREATE or (change.op is Op.RESTORE and (state is None or not state.fields)):
             if change.fields or change.op is Op.CREATE:
                 resource_type.check_create(change.id, change.scope, change.fields)
         elif change.op is not Op.DELETE:
             resource_type.check_update(change.scope, change.fields)
+        if elsewhere:
+            # Last: that an id is taken is told to whoever could have had it.
+            raise _in_another_scope(change)
         return resource_type
 
-    def _updates(self, member: Incoming, change: Change) -> dict[DocumentKey, bytes]:
-        """The updates of documents that it brings; raises `InvalidValue` for what is none, or cannot be taken."""
+    def _updates(self, member: Incoming, change: Change, *, is_there: bool) -> dict[DocumentKey, bytes]:
+        """The updates of documents that it brings; raises `InvalidValue` for what is none, or cannot be taken.
+
+        `is_there`: what it edits, as far as whoever makes it may know.
+        """
         updates: dict[DocumentKey, bytes] = {}
         for key, _, value in document_fields(self._app, change):
             updates[key] = update_of(key.field, value)
-            if (refusal := self._judged.refusal(member, key.field)) is not None:
+            refusal = self._judged.refusal(member, key.field)
+            if refusal is not None and (is_there or refusal.code not in _OF_THE_DOCUMENT):
                 raise refusal
         return updates
 
@@ -277,6 +288,15 @@ class Applier:
         except Veto as veto:
             return rejected(veto.code, str(veto), veto.field)
         return _with_questions(merged.outcome, asked)
+
+
+def _makes(change: Change) -> bool:
+    """Whether it makes the resource, should there be none."""
+    return change.op is Op.CREATE or (change.op is Op.RESTORE and bool(change.fields))
+
+
+def _in_another_scope(change: Change) -> InvalidValue:
+    return InvalidValue("scope_is_for_life", "scope", f"this {change.type} lives in another scope")
 
 
 def _with_questions(outcome: Outcome, asked: Sequence[str]) -> Outcome:

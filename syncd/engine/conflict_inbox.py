@@ -22,8 +22,6 @@ from syncd.store.protocol import Snapshot, StateRow, Store
 __all__ = ["ConflictInbox"]
 
 _PORTION: Final = 500
-_MOST_LOOKED_AT: Final = 5000
-"""For one page: whoever sees few of them asks again, and others have their turn."""
 
 Draft = Mapping[str, JsonValue]
 Act = Callable[[Sequence[Draft], Principal], Awaitable[Sequence[Mapping[str, JsonValue]]]]
@@ -51,25 +49,21 @@ class ConflictInbox:
     ) -> dict[str, JsonValue]:
         """Conflicts by id, those above `after`: in a scope, open or settled, about a type or a resource of it.
 
-        `next`: where to go on, None at the end; a page may end early for what was not shown.
+        `next`: where to go on, None at the end: the last that is shown, since the id of one tells what it is about.
         """
         found: list[JsonValue] = []
-        looked_at = 0
         async with self._store.snapshot() as snapshot:
             while True:
                 rows = await snapshot.of_type(CONFLICT_TYPE, scope=scope, after=after, limit=_PORTION)
                 seen = await _seen(snapshot, rows, sight)
                 for row in rows:
+                    after = row.id
                     if row.id in seen and fits(conflict := as_shown(row), status, type, id):
                         if len(found) == limit:
-                            return {"conflicts": found, "next": after}
+                            return {"conflicts": found, "next": _id_of(found[-1])}
                         found.append(conflict)
-                    after = row.id
-                looked_at += len(rows)
                 if len(rows) < _PORTION:
                     return {"conflicts": found, "next": None}
-                if looked_at >= _MOST_LOOKED_AT:
-                    return {"conflicts": found, "next": after}
 
     async def get(self, conflict_id: str, sight: Sight = EVERYTHING) -> dict[str, JsonValue]:
         """One conflict; raises `NotFound`."""
@@ -114,6 +108,10 @@ class ConflictInbox:
 async def _seen(snapshot: Snapshot, rows: Collection[StateRow], sight: Sight) -> set[str]:
     rights = await sight.rights(snapshot, {row.scope for row in rows})
     return {row.id for row in rows if (may := rights[row.scope]) is not None and shows(may, row)}
+
+
+def _id_of(conflict: JsonValue) -> JsonValue:
+    return conflict["id"] if isinstance(conflict, dict) else None
 
 
 def _draft(row: StateRow | None, settlement: Settlement) -> Draft | Outcome:

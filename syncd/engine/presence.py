@@ -136,8 +136,23 @@ class Presence:
     def say(self, connection: Connection, scope: str, state: object) -> None:
         """What the connection's replica says of itself in a scope, None for nothing any more; renews it as well.
 
-        More than `max_presence_per_s` changes are held until their time, the newest of each scope. Raises
-        `InvalidMessage` or `TooLarge`, and nothing is changed.
+        More than `max_presence_per_s` changes are held until their time, the newest of each scope. Raises like `check`.
+        """
+        guest, body = self._guests[connection], self.check(connection, scope, state)
+        assert guest.replica is not None, "checked"
+        if body == self._rooms[scope].roll.said(guest.replica, connection):
+            # Nobody is told, so that a renewal is as good as free.
+            guest.held.pop(scope, None)
+            if body is not None:
+                self._renew(scope, connection)
+            return
+        guest.held[scope] = body
+        if guest.timer is None:
+            self._let_through(connection, guest)
+
+    def check(self, connection: Connection, scope: str, state: object) -> bytes | None:
+        """What would be shown, encoded; raises `InvalidMessage` or `TooLarge` for what cannot be said, and nothing is
+        changed.
         """
         guest = self._guests[connection]
         if guest.replica is None:
@@ -154,16 +169,7 @@ class Presence:
                 field="scope",
                 hint="Subscribe to the scope first: who wants to be seen there sees the others too.",
             )
-        body = self._encode(state)
-        if body == self._rooms[scope].roll.said(guest.replica, connection):
-            # Nobody is told, so that a renewal is as good as free.
-            guest.held.pop(scope, None)
-            if body is not None:
-                self._renew(scope, connection)
-            return
-        guest.held[scope] = body
-        if guest.timer is None:
-            self._let_through(connection, guest)
+        return self._encode(state)
 
     def close(self) -> None:
         """Forget everybody; may be called twice."""

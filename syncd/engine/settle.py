@@ -196,8 +196,9 @@ class Settler:
         resource_type = self._app.type(change.type)
         if resource_type is None:
             raise InvalidValue("unknown_type", "type", f"this app has no type {change.type!r}")
-        if state is not None or change.op is not Op.CREATE:
-            # Of what he may neither see nor change nobody is told that it is there.
+        if change.op is not Op.CREATE:
+            # Of what he may neither see nor change nobody is told that it is there. Nor by creating it: where that
+            # would live, and whether he may, is told by its fields, as of any other id.
             message = f"there is no {change.type} {change.id!r}: it never was, or was deleted long ago"
             raise InvalidValue("unknown_resource", "id", message)
         scope = resource_type.scope_of(change.id, change.fields)

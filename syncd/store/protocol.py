@@ -435,7 +435,7 @@ class Snapshot(Protocol):
         ...
 
     async def owners(self, replicas: Collection[str]) -> Mapping[str, str]:
-        """The account that each replica belongs to, "" for none; one that never pushed is absent."""
+        """The account that each replica belongs to, "" for none; one that is not known is absent."""
         ...
 
     async def document_heads(self, keys: Collection[DocumentKey]) -> Mapping[DocumentKey, DocumentHead]:

@@ -154,7 +154,7 @@ def read_scopes(connection: sqlite3.Connection, limit: int = -1) -> Sequence[Sco
 
 
 def read_replicas(connection: sqlite3.Connection, limit: int = -1) -> Sequence[ReplicaSummary]:
-    """The replicas that ever pushed, the last seen first; all of them if `limit` is -1."""
+    """The replicas that ever pushed or were seen, the last seen first; all of them if `limit` is -1."""
     return [ReplicaSummary(*row) for row in connection.execute(_REPLICAS, (limit,))]
 
 

@@ -11,7 +11,6 @@ from syncd.engine.conflict_inbox import ConflictInbox
 from syncd.engine.history import History
 from syncd.engine.memberships import Memberships
 from syncd.engine.presence import Presence
-from syncd.engine.principal import as_he_came
 from syncd.engine.pull import Puller
 from syncd.engine.push import Pusher
 from syncd.engine.quarantine import Quarantine
@@ -62,7 +61,7 @@ async def open_engine(server: Server, undo: AsyncExitStack) -> None:
         server.now_ms,
         server.limits,
         server.documents,
-        as_of_now=as_he_came if server.people is None else server.people.authenticator.as_of_now,
+        as_of_now=server.as_of_now,
     )
     undo.push_async_callback(server.pusher.close)
     server.history = History(server.store, server.app, server.documents)

@@ -88,6 +88,10 @@ class Server:
             self.people.link_uses.count(principal.session)
         return principal
 
+    def as_of_now(self, principal: Principal) -> Principal:
+        """See `AsOfNow`; where accounts are kept elsewhere, as he came."""
+        return principal if self.people is None else self.people.authenticator.as_of_now(principal)
+
     async def roles_of(self, user: str) -> frozenset[str]:
         """The account-wide roles of an account, whatever its tokens say; none, where accounts are kept elsewhere."""
         row = None if self.people is None else await self.people.store.account(user)

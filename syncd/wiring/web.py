@@ -92,7 +92,7 @@ async def open_web(server: Server, undo: AsyncExitStack) -> None:
                 access=server.access,
                 limits=server.limits,
                 rates=server.rates,
-                claim_replica=partial(claim_replica, server.store, server.now_ms),
+                claim_replica=partial(claim_replica, server.store, server.now_ms, server.as_of_now),
                 schema=server.app.version,
                 now_ms=server.now_ms,
                 hello_timeout_s=settings.hello_timeout_s,

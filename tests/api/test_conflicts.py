@@ -68,21 +68,6 @@ async def test_what_waits_is_listed_with_every_candidate(api: Api) -> None:
     assert await get(api, conflict) == shown
 
 
-async def test_a_page_ends_early_where_many_were_looked_at_and_says_where_to_go_on(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = sorted([await dispute(api, f"g{index}", f"p{index}") for index in range(5)])
-    monkeypatch.setattr("syncd.engine.conflict_inbox._PORTION", 2)
-    monkeypatch.setattr("syncd.engine.conflict_inbox._MOST_LOOKED_AT", 2)
-    assert await listed(api, status="settled") == {"conflicts": [], "next": ids[1]}
-    found, after, pages = [], "", 0
-    while after is not None:
-        page = await listed(api, **({"after": after} if after else {}))
-        found += [each["id"] for each in page["conflicts"]]
-        after, pages = page["next"], pages + 1
-    assert (found, pages) == (ids, 3)
-
-
 async def test_the_list_is_chosen_by_scope_status_type_and_resource_and_comes_in_pages(api: Api) -> None:
     ids = sorted([await dispute(api, f"g{index}", f"p{index}") for index in range(3)])
     first = await listed(api, limit=2)

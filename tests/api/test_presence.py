@@ -210,6 +210,11 @@ async def test_whoever_is_seen_under_a_replica_has_it_before_anybody_else_pushes
         await vera.subscribe(match)
         async with Talk(club, "sam", replica="sam-new-phone") as sam:
             await sam.subscribe(match)
+            for scope, state in (("match:m2", {"at": 1}), (match, "here")):
+                await sam.say(type="presence", scope=scope, state=state)
+                assert (await sam.receive("error"))["code"] in ("not_subscribed", "invalid_message")
+            async with club.server.parts.store.snapshot() as snapshot:
+                assert await snapshot.owners(["sam-new-phone"]) == {}, "nobody has seen it"
             await sam.say(type="presence", scope=match, state={"at": 1})
             assert (await vera.receive("presence"))["replica"] == "sam-new-phone"
             body = {"replica": "sam-new-phone", "schema": 1, "changes": [{"n": 1}]}

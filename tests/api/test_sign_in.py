@@ -224,7 +224,9 @@ async def test_whoever_is_sent_to_google_shows_the_second_factor_when_he_is_back
     phone = pyotp.TOTP(begun.body["secret"])
     await club.post("second-factor/confirm", {"code": phone.at(NOW_S)}, token=ann.access)
     club.clock.advance(30)
-    back = await providers.back(*await providers.begin())
+    google_code, state, cookie = await providers.begin()
+    nonce = providers.google.questions[google_code]["nonce"]
+    back = await providers.back(google_code, state, cookie)
     assert back.headers["Location"] == "/matches#sign_in=second_factor_required"
     secret, _ = back.cookie("syncd_sign_in")
     page = {"Origin": club.server.url, "Cookie": f"syncd_sign_in={secret}"}
@@ -240,6 +242,9 @@ async def test_whoever_is_sent_to_google_shows_the_second_factor_when_he_is_back
     assert (done.status, done.body["account"]) == (200, ann.id)
     assert done.cookie()[0].startswith("syncd_refresh_")
     assert (await club.post("providers/google/finish", code, **page)).code == "sign_in_invalid"
+    club.clock.advance(30)
+    again = {"id_token": providers.google.id_token(nonce), "nonce": nonce, "second_factor": phone.at(NOW_S + 60)}
+    assert (await club.post("providers/google", again)).code == "token_invalid", "it has opened its session"
 
 
 async def test_providers_that_are_not_configured_are_not_there(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from syncd.auth.half_signed_in import HalfSignedIn
 from syncd.auth.identity import Identity
+from syncd.auth.oauth import SignedIn
 from syncd.errors import Unauthenticated
 from tests.support.engine import SettableClock
 
-ANN = Identity("google", "110")
+ANN = SignedIn(Identity("google", "110"), "/", "the id token")
 
 
 def found(half: HalfSignedIn, secret: str | None) -> bool:

@@ -15,13 +15,17 @@ from conflict_rules import conflict_id
 from conflict_rules.digest import digest_text, scope_digest
 from conflict_rules.wire import decode_state
 from syncd.app import App, Intent, Resource, private, roles
+from syncd.documents.limits import WorkerLimits
+from syncd.documents.pool import DocumentPool
 from syncd.engine.authorise import Authoriser, membership_id
+from syncd.engine.conflict_inbox import ConflictInbox
 from syncd.engine.history import History
 from syncd.engine.principal import OPERATOR, Principal
 from syncd.engine.pull import ScopePage
 from syncd.engine.rights import MOST_KNOWN, RightsOf
 from syncd.engine.sight import Sight
 from syncd.errors import Forbidden, InvalidMessage
+from tests.access.world import typed
 from tests.support.engine import Engine, Replica, open_engine, user
 from tests.support.roles_club import roles_club
 
@@ -83,6 +87,15 @@ async def found(engine: Engine) -> Replica:
     for name, role in (("sam", "scorer"), ("vera", "viewer")):
         await engine.memberships.grant(OWNER, MATCH, name, role)
     return olga
+
+
+async def disputed(engine: Engine) -> None:
+    """The score of the goal is asked about."""
+    olga = await found(engine)
+    await olga.push(olga.change("update", "g1", 1, _type="event", _scope=MATCH, score=1))
+    tablet = engine.replica("olga-tablet", principal=OWNER)
+    [asked] = await tablet.push(tablet.change("update", "g1", 1, _type="event", _scope=MATCH, score=2))
+    assert asked["outcome"] == "conflict"
 
 
 async def link(engine: Engine, by: Principal = OWNER) -> Principal:
@@ -325,11 +338,7 @@ class TestWriting:
         assert (await vera.push(moved))[0]["code"] == "forbidden", "she sees it, and may not change it"
 
     async def test_whoever_sees_no_conflicts_does_not_learn_of_one_by_its_id(self, engine: Engine) -> None:
-        olga = await found(engine)
-        await olga.push(olga.change("update", "g1", 1, _type="event", _scope=MATCH, score=1))
-        tablet = engine.replica("olga-tablet", principal=OWNER)
-        [asked] = await tablet.push(tablet.change("update", "g1", 1, _type="event", _scope=MATCH, score=2))
-        assert asked["outcome"] == "conflict"
+        await disputed(engine)
         vera = engine.replica("vera-phone", principal=VIEWER)
         told = []
         for name in (conflict_id("event", "g1", "score"), conflict_id("event", "g1", "kind")):
@@ -339,6 +348,72 @@ class TestWriting:
                 told.append((outcome["outcome"], outcome["code"], outcome["message"].replace(name, "")))
         assert told[0] == told[2]
         assert told[1] == told[3]
+
+    @pytest.mark.parametrize("scope", ["", "match:stans", "match:new", "user:stan", MATCH])
+    @pytest.mark.parametrize("type_name", ["event", "conflict", "membership", "lineup"])
+    @pytest.mark.parametrize("op", ["create", "update", "delete"])
+    async def test_nobody_learns_what_is_there_by_what_he_could_not_make_anyway(
+        self, engine: Engine, op: str, type_name: str, scope: str
+    ) -> None:
+        await disputed(engine)
+        there, never = {
+            "event": ("g1", "g7"),
+            "conflict": (conflict_id("event", "g1", "score"), conflict_id("event", "g1", "kind")),
+            "membership": (membership_id(MATCH, "vera"), membership_id(MATCH, "nobody")),
+            "lineup": ("l1", "l7"),
+        }[type_name]
+        stan = engine.replica("stan-phone", principal=STRANGER)
+        await stan.push(event(stan, "g9") | {"scope": "match:stans", "fields": {"match_id": "stans"}})
+        told = []
+        for name in (there, never):
+            fields = {} if op == "delete" else {"match_id": "m1"}
+            [outcome] = await stan.push(stan.change(op, name, 0, _type=type_name, _scope=scope, **fields))
+            message = str(outcome.get("message", "")).replace(name, "")
+            told.append(outcome | {"n": 0, "message": message})
+        assert told[0] == told[1]
+
+    async def test_a_page_of_conflicts_names_none_that_is_not_shown(self, engine: Engine) -> None:
+        """Their ids can be worked out from what they are about: where a page goes on must be no such id either."""
+        for owner, number in (("olga", "m1"), ("zoe", "m2")):
+            phone, tablet = [engine.replica(f"{owner}-{n}", principal=user(owner)) for n in range(2)]
+            for n in range(4):
+                of = {"_type": "event", "_scope": f"match:{number}"}
+                await phone.push(phone.change("create", f"{number}-{n}", 0, match_id=number, **of))
+                told = [
+                    await each.push(each.change("update", f"{number}-{n}", 0, score=score, **of))
+                    for score, each in enumerate((phone, tablet))
+                ]
+                assert told[1][0]["outcome"] == "conflict"
+        inbox, sight = ConflictInbox(engine.store, engine.pusher.act), Sight(Authoriser(roles_club()), OWNER)
+        shown: set[str] = set()
+        after: Any = ""
+        while after is not None:
+            page: Any = await inbox.page(after=after, limit=1, sight=sight)
+            shown |= {each["id"] for each in page["conflicts"]}
+            after = page["next"]
+            assert after is None or after in shown
+        assert shown == {conflict_id("event", f"m1-{n}", "score") for n in range(4)}
+
+    async def test_a_document_that_is_hidden_has_no_say_in_what_is_answered(self, tmp_path: Path) -> None:
+        """As when it has no room for what would be added to it."""
+        pool = DocumentPool(worker_limits=WorkerLimits(document_bytes=200))
+        try:
+            async with open_engine(tmp_path / "club.db", app=roles_club(), documents=pool) as engine:
+                olga = await found(engine)
+                notes = olga.change("update", "g1", 1, _type="event", _scope=MATCH, notes=typed("notes", "x" * 150))
+                assert (await olga.push(notes))[0]["outcome"] == "applied"
+                full = olga.change("update", "g1", 3, _type="event", _scope=MATCH, notes=typed("notes", "y" * 100))
+                assert (await olga.push(full))[0]["code"] == "document_too_large"
+                stan = engine.replica("stan-phone", principal=STRANGER)
+                await stan.push(event(stan, "g9") | {"scope": "match:stans", "fields": {"match_id": "stans"}})
+                for name in ("g1", "never"):
+                    fields = {"notes": typed("notes", "z" * 100)}
+                    [outcome] = await stan.push(
+                        stan.change("update", name, 0, _type="event", _scope="match:stans", **fields)
+                    )
+                    assert outcome["code"] == "unknown_resource"
+        finally:
+            await pool.close()
 
     async def test_made_up_kinds_of_scopes_are_not_remembered_without_end(self, engine: Engine) -> None:
         rights = RightsOf(roles_club())

@@ -140,10 +140,10 @@ class Reference:
         """What becomes of it, and the offer that was made of it."""
         n, scope, key = change["n"], change["scope"], (change["type"], change["id"])
         held = self.resources.get(key)
-        if held is not None and held["scope"] != scope:
-            return {"n": n, "outcome": "rejected", "code": "scope_is_for_life"}, {}
         if change["type"] == "conflict" and change["op"] != "settle":  # law 7
             return {"n": n, "outcome": "rejected", "code": "built_in_type"}, {}
+        if held is not None and held["scope"] != scope:
+            return {"n": n, "outcome": "rejected", "code": "scope_is_for_life"}, {}
         for name, value in change.get("fields", {}).items():
             if change["type"] in self.types and self.rule(change, name) == "crdt" and not readable(value):  # law 12
                 return {"n": n, "outcome": "rejected", "code": "invalid_document_update"}, {}
