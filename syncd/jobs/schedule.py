@@ -5,6 +5,7 @@ APScheduler keeps it in memory; what has to outlive the process is a row of the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,11 +35,22 @@ class Task:
 
 @asynccontextmanager
 async def scheduled(tasks: Sequence[Task]) -> AsyncIterator[None]:
-    """Do these for the length of the block."""
+    """Do these for the length of the block: what is under way then is cancelled, and has ended after it."""
+    under_way: set[asyncio.Task[Any]] = set()
+
+    async def run(task: Task) -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        under_way.add(this)
+        try:
+            await _run(task)
+        finally:
+            under_way.discard(this)
+
     scheduler: Any = AsyncIOScheduler(timezone="UTC")
     for task in tasks:
         scheduler.add_job(
-            _run, "interval", [task], seconds=task.every_s, id=task.name, max_instances=1, coalesce=True,
+            run, "interval", [task], seconds=task.every_s, id=task.name, max_instances=1, coalesce=True,
             misfire_grace_time=None,
         )  # fmt: skip
     scheduler.start()
@@ -46,6 +58,9 @@ async def scheduled(tasks: Sequence[Task]) -> AsyncIterator[None]:
         yield
     finally:
         scheduler.shutdown(wait=False)
+        # It only asks the event loop to, and cancels what is under way without waiting for it.
+        await asyncio.sleep(0)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _run(task: Task) -> None:

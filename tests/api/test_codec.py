@@ -95,9 +95,9 @@ def test_integers_are_exact_at_any_size() -> None:
 
 
 def test_a_giant_number_is_too_large_for_any_field_costs_nothing_and_is_told_from_another() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     giant = decode_json(b"[" + b"9" * 1_000_000 + b",-" + b"9" * 1_000_000 + b",1" + b"9" * 1_000_000 + b"]")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert isinstance(giant, list)
     for number in giant:
         with pytest.raises(InvalidValue, match="integer"):
@@ -142,9 +142,9 @@ def test_brackets_in_strings_do_not_count() -> None:
     "text", ["[" * 100_000, '{"a":' * 50_000, "[" * 2000 + '"' + '\\"' * 400_000, "[" * 2000 + "x" + "]" * 2000]
 )
 def test_a_pit_that_never_closes_or_is_no_json_around_it_is_refused_at_once(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert refusal_of(text.encode()) in ("invalid_json", "too_deep")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_half_a_surrogate_pair_can_be_answered() -> None:

@@ -163,14 +163,14 @@ class TestBombs:
     async def test_it_is_not_unpacked_beyond_the_limit(self, encoding: str) -> None:
         bomb = COMPRESS[encoding](bytes(200_000_000))
         tracemalloc.start()
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             with pytest.raises(TooLarge):
                 await unpack(bomb, encoding, 1 << 20)
             assert tracemalloc.get_traced_memory()[1] < 20_000_000
         finally:
             tracemalloc.stop()
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
     async def test_a_window_larger_than_anybody_must_have_is_refused(self) -> None:
         options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.checksum_flag: 1}

@@ -199,10 +199,10 @@ class TestCodec:
     def test_arrays_that_claim_to_be_long_are_not_believed(self) -> None:
         # Each of a thousand levels claims a million members: 8 GB, were they made room for.
         bomb = b"\xdd\x00\x0f\xff\xff" * 1000 + bytes(1 << 20)
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(InvalidMessage, match="ends too early"):
             decode_msgpack(bomb)
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
     def test_half_a_surrogate_pair_goes_as_its_escape(self) -> None:
         assert decode_msgpack(encode_msgpack({"a": "\ud800"})) == {"a": "\\ud800"}
