@@ -562,6 +562,8 @@ class TestSyncing:
     ) -> None:
         phone = await open_client("phone", scripted.url, **CLUB)
         doc = await an_edited_note(phone)
+        # No pull of the first subscription is under way that could bring an edit before the answer to its push.
+        await until(lambda: phone.status.state == "live")
         for word in (" a", " b", " c"):
             await doc.edit(lambda text, word=word: text.append(word))
             await phone.synced(10)
