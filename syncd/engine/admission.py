@@ -13,7 +13,14 @@ from conflict_rules import CONFLICT_TYPE, Change, Kind, Op, Outcome, State
 from conflict_rules.values import JsonValue, same_value
 from conflict_rules.wire import encode_state
 from syncd.app.builtin import COMMANDED, MEMBERSHIP_TYPE
-from syncd.engine.authorise import Authoriser, membership_id, membership_prefix, own_scope, standing_fields
+from syncd.engine.authorise import (
+    Authoriser,
+    membership_id,
+    membership_key,
+    membership_prefix,
+    own_scope,
+    standing_fields,
+)
 from syncd.engine.incoming import rejected
 from syncd.engine.principal import Caller, Principal
 from syncd.engine.rights import Rights
@@ -40,7 +47,6 @@ def is_denied(outcome: Outcome) -> bool:
 class _Known(NamedTuple):
     """What was found out about a scope, and by which membership."""
 
-    key: ResourceKey
     standing: State | None
     rights: Rights
 
@@ -81,11 +87,13 @@ class Admission:
             return False
         if self._open:
             return True
-        known = self._known.get(change.scope)
-        if known is None or self._workspace.state(known.key) is not known.standing or change.type == CONFLICT_TYPE:
+        if change.type == CONFLICT_TYPE or not (state is None or state.scope == change.scope):
             return False
-        of_type = known.rights.of(change.type)
-        return of_type.writes and of_type.sets_all(change.fields) and (state is None or state.scope == change.scope)
+        rights = self._at_hand(change.scope)
+        if rights is None:
+            return False
+        of_type = rights.of(change.type)
+        return of_type.writes and of_type.sets_all(change.fields)
 
     async def refusal(self, change: Change, state: State | None) -> Outcome | None:
         """Why this change may not be made, None if it may. `state`: of what it is about, as it is.
@@ -147,7 +155,21 @@ class Admission:
         rights = self._authoriser.rights(self._principal, scope, self._standing)
         if rights is not None and keys:
             # As long as the membership is this one.
-            self._known[scope] = _Known(keys[0], self._workspace.state(keys[0]), rights)
+            self._known[scope] = _Known(self._workspace.state(keys[0]), rights)
+        return rights
+
+    def _at_hand(self, scope: str) -> Rights | None:
+        """The same, if it follows from a membership that has been looked for already; else None."""
+        key = membership_key(scope, self._principal.user)
+        if not self._workspace.knows(key):
+            return None
+        membership = self._workspace.state(key)
+        known = self._known.get(scope)
+        if known is not None and known.standing is membership:
+            return known.rights
+        rights = self._authoriser.rights_by(membership, self._principal, scope)
+        if rights is not None:
+            self._known[scope] = _Known(membership, rights)
         return rights
 
     def _standing(self, key: ResourceKey) -> Mapping[str, JsonValue] | None:

@@ -19,7 +19,7 @@ from syncd.app import App
 from syncd.app.access import USER_PREFIX, ScopeAccess
 from syncd.app.builtin import MEMBERSHIP_TYPE, SHARE_LINK_TYPE
 from syncd.engine.principal import Caller, Principal
-from syncd.engine.rights import ALL, LINK_RANK, Rights, RightsOf
+from syncd.engine.rights import ALL, LINK_RANK, MOST_KNOWN, Rights, RightsOf
 from syncd.store.protocol import ResourceKey, StateRow
 
 __all__ = [
@@ -69,6 +69,12 @@ class Authoriser:
     def __init__(self, app: App) -> None:
         self._app = app
         self._rights = RightsOf(app)
+        self._by: dict[ResourceKey, tuple[State | None, Principal, Rights | None]] = {}
+
+    @property
+    def remembered(self) -> int:
+        """How many rights `rights_by` knows."""
+        return len(self._by)
 
     def needed(self, principal: Principal, scopes: Iterable[str]) -> list[ResourceKey]:
         """What to look up before `rights` can be asked about these scopes."""
@@ -102,6 +108,21 @@ class Authoriser:
             return self._rights.at(access, 0) if scope == own_scope(principal.user) else None
         rank = self._rank_of(principal.user, principal.roles, access, scope, standing)
         return None if rank is None else self._rights.at(access, rank)
+
+    def rights_by(self, membership: State | None, principal: Principal, scope: str) -> Rights | None:
+        """The same, of somebody of whom `needed` has named this membership: remembered for as long as both stay.
+
+        It is asked for each push, and a membership that stays is decoded once (see `Workspace.state`).
+        """
+        key = membership_key(scope, principal.user)
+        before = self._by.get(key)
+        if before is not None and before[0] is membership and (before[1] is principal or before[1] == principal):
+            return before[2]
+        rights = self.rights(principal, scope, lambda _: standing_fields(membership))
+        if len(self._by) >= MOST_KNOWN:
+            self._by.clear()
+        self._by[key] = (membership, principal, rights)
+        return rights
 
     def _rights_by_link(self, principal: Principal, scope: str, standing: Standing) -> Rights | None:
         """A link opens its scope as long as it stands, and its maker lets others in there."""

@@ -44,6 +44,11 @@ _STATES = """
     CROSS JOIN states AS st ON st.type = :type AND st.id = k.value
     CROSS JOIN scopes AS sc ON sc.no = st.scope_no
 """
+_STATE = """
+    SELECT sc.name, st.type, st.id, st.version, st.deleted, st.body
+    FROM states AS st CROSS JOIN scopes AS sc ON sc.no = st.scope_no
+    WHERE st.type = ? AND st.id = ?
+"""
 _CHANGES = """
     SELECT r.id, c.n, c.digest, sc.name, c.type, c.id, c.version, c.kind, c.at_ms, c.stamp, c.change, c.outcome
     FROM json_each(?) AS k
@@ -70,6 +75,8 @@ _PAGE_OF_TYPES = """
 """
 
 _FEW_ROWS, _MANY_ROWS = 8, 128
+_FEW_KEYS = 2
+"""That are looked up sooner one by one than as a list: most pushes are about one resource, and one membership."""
 # A replica's versions in a scope never fall as its numbers rise (see SettledRow), so the last of the index is it.
 _SETTLED = """
     SELECT k.key, (
@@ -115,11 +122,14 @@ def read_states(connection: sqlite3.Connection, resources: Collection[ResourceKe
     ids: dict[str, list[str]] = {}
     for type_name, resource_id in resources:
         ids.setdefault(type_name, []).append(resource_id)
-    return {
-        (row[1], row[2]): _state(row)
-        for type_name, wanted in ids.items()
-        for row in connection.execute(_STATES, {"type": type_name, "ids": json.dumps(wanted)})
-    }
+    rows: list[Any] = []
+    for type_name, wanted in ids.items():
+        if len(wanted) <= _FEW_KEYS:
+            for resource_id in wanted:
+                rows += connection.execute(_STATE, (type_name, resource_id)).fetchall()
+        else:
+            rows += connection.execute(_STATES, {"type": type_name, "ids": json.dumps(wanted)}).fetchall()
+    return {(row[1], row[2]): _state(row) for row in rows}
 
 
 def read_heads(connection: sqlite3.Connection, scopes: Collection[str]) -> dict[str, int]:

@@ -105,6 +105,23 @@ async def test_large_numbers_are_kept_exactly(store: Store) -> None:
     )
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 300])
+async def test_of_any_number_of_resources_each_is_found_that_is_there(store: Store, count: int) -> None:
+    notes = [note("s", f"x{n}", n, type=("note", "goal")[n % 2]) for n in range(1, count + 1)]
+    await write_notes(store, *notes)
+    keys = [(type_name, f"x{n}") for n in range(1, count + 2) for type_name in ("note", "goal")]
+    assert (await load(store, *keys)).states == {(row.type, row.id): row for row in notes}
+
+
+async def test_whose_a_replica_is_is_kept_and_changes_with_its_row(store: Store) -> None:
+    for n, owner in enumerate(["", "ann", "ann", "bob", ""], start=1):
+        row = ReplicaRow("r", n, user=owner)
+        await write(store, Commit([], {}, [settled_row("r", n, "", 0)], [row, ReplicaRow("other", n, user="zoe")]))
+        assert (await load(store, replicas=("r",))).replicas["r"] == row
+        async with store.snapshot() as snapshot:
+            assert dict(await snapshot.owners(["r", "other"])) == {"r": owner, "other": "zoe"}
+
+
 async def test_one_id_in_two_types_is_two_resources(store: Store) -> None:
     await write_notes(store, note("s", "x", 1, type="note"), note("t", "x", 1, type="event"))
     loaded = await load(store, ("note", "x"), ("event", "x"))
