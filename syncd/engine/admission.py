@@ -161,7 +161,7 @@ class Admission:
     def _at_hand(self, scope: str) -> Rights | None:
         """The same, if it follows from a membership that has been looked for already; else None."""
         key = membership_key(scope, self._principal.user)
-        if not self._workspace.knows(key):
+        if self._principal.caller is not Caller.USER or not self._workspace.knows(key):
             return None
         membership = self._workspace.state(key)
         known = self._known.get(scope)

@@ -19,10 +19,11 @@ from syncd.app import App
 from syncd.app.access import USER_PREFIX, ScopeAccess
 from syncd.app.builtin import MEMBERSHIP_TYPE, SHARE_LINK_TYPE
 from syncd.engine.principal import Caller, Principal
-from syncd.engine.rights import ALL, LINK_RANK, MOST_KNOWN, Rights, RightsOf
+from syncd.engine.rights import ALL, LINK_RANK, Rights, RightsOf
 from syncd.store.protocol import ResourceKey, StateRow
 
 __all__ = [
+    "MOST_REMEMBERED",
     "OPERATORS_SCOPE",
     "Authoriser",
     "fields_of",
@@ -33,6 +34,8 @@ __all__ = [
     "standing_fields",
 ]
 
+MOST_REMEMBERED: Final = 4096
+"""Devices, each in one scope, whose rights are known from one push to the next."""
 _SCOPE_DIGITS: Final = 32
 OWN_PREFIX: Final = "syncd"
 OPERATORS_SCOPE: Final = f"{OWN_PREFIX}:operator"
@@ -69,7 +72,7 @@ class Authoriser:
     def __init__(self, app: App) -> None:
         self._app = app
         self._rights = RightsOf(app)
-        self._by: dict[ResourceKey, tuple[State | None, Principal, Rights | None]] = {}
+        self._by: dict[tuple[str, str, str], tuple[State | None, Principal, Rights]] = {}
 
     @property
     def remembered(self) -> int:
@@ -114,14 +117,16 @@ class Authoriser:
 
         It is asked for each push, and a membership that stays is decoded once (see `Workspace.state`).
         """
-        key = membership_key(scope, principal.user)
+        # By its name, since the id of a membership says less than that; and each of somebody's devices by itself.
+        key = (scope, principal.user, principal.session)
         before = self._by.get(key)
         if before is not None and before[0] is membership and (before[1] is principal or before[1] == principal):
             return before[2]
         rights = self.rights(principal, scope, lambda _: standing_fields(membership))
-        if len(self._by) >= MOST_KNOWN:
-            self._by.clear()
-        self._by[key] = (membership, principal, rights)
+        if rights is not None:
+            if key not in self._by and len(self._by) >= MOST_REMEMBERED:
+                self._by.clear()
+            self._by[key] = (membership, principal, rights)
         return rights
 
     def _rights_by_link(self, principal: Principal, scope: str, standing: Standing) -> Rights | None:

@@ -25,7 +25,7 @@ _REPLICA = """
         failed_updates = excluded.failed_updates, failed_at_ms = excluded.failed_at_ms
 """
 # Apart, and hardly ever: a column that is set has its index written, a page for each commit, even if it stays the same.
-_OWNER = "UPDATE replicas SET user = ?2 WHERE id = ?1 AND user <> ?2"
+_OWNER = "UPDATE replicas SET user = ? WHERE id = ? AND user <> ?"
 _CHANGE = """
     INSERT INTO changes
         (replica_no, n, digest, scope_no, type, id, version, kind, at_ms, stamp, change, outcome)
@@ -107,7 +107,7 @@ def _write_states(connection: sqlite3.Connection, rows: Sequence[StateRow], scop
 
 def _write_replicas(connection: sqlite3.Connection, rows: Sequence[ReplicaRow]) -> None:
     connection.executemany(_REPLICA, rows)
-    connection.executemany(_OWNER, [(row.id, row.user) for row in rows])
+    connection.executemany(_OWNER, [(row.user, row.id, row.user) for row in rows])
 
 
 def _write_settled(connection: sqlite3.Connection, rows: Sequence[SettledRow], scope_nos: dict[str, int]) -> None:
