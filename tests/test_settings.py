@@ -220,12 +220,35 @@ class TestTokens:
             ("older_secret_keys", (SECRET[::-1],), (SECRET[::-1], OF_AN_EXAMPLE)),
             ("trusted_issuers", ({**issuer, "secret": SECRET},), ({**issuer, "secret": OF_AN_EXAMPLE},)),
         ):
-            Settings(secret_key=SECRET, **{name: example}).check()
-            Settings(environment="production", secret_key=SECRET, **{name: good}).check()
+            Settings(secret_key=SECRET, accounts=True, **{name: example}).check()
+            Settings(environment="production", secret_key=SECRET, accounts=True, **{name: good}).check()
             with pytest.raises(SettingsError, match="in production") as refused:
-                Settings(environment="production", secret_key=SECRET, **{name: example}).check()
+                Settings(environment="production", secret_key=SECRET, accounts=True, **{name: example}).check()
             assert refused.value.field == name
             assert OF_AN_EXAMPLE not in f"{refused.value} {refused.value.hint}"
+
+    def test_so_does_what_others_have_given_us(self) -> None:
+        google = {"client_ids": ["c"], "redirect_uris": ["https://club.example/auth/v1/providers/google/callback"]}
+        people = {"secret_key": SECRET, "accounts": True}
+        for name, good, example in (
+            ("smtp_password", SECRET, OF_AN_EXAMPLE),
+            ("google", {**google, "client_secret": SECRET}, {**google, "client_secret": OF_AN_EXAMPLE}),
+        ):
+            Settings(**people, **{name: example}).check()
+            Settings(environment="production", **people, **{name: good}).check()
+            with pytest.raises(SettingsError, match="in production") as refused:
+                Settings(environment="production", **people, **{name: example}).check()
+            assert refused.value.field == name
+            assert OF_AN_EXAMPLE not in f"{refused.value} {refused.value.hint}"
+
+    def test_what_opens_accounts_is_not_set_in_vain(self) -> None:
+        issuer = {"issuer": "https://id.example", "audiences": ["club"], "algorithms": ["HS256"], "secret": SECRET}
+        provider = {"client_ids": ["c"]}
+        for name, given in (("trusted_issuers", (issuer,)), ("google", provider), ("apple", provider)):
+            with pytest.raises(SettingsError, match="SYNCD_ACCOUNTS is not") as refused:
+                Settings(**{name: given}).check()
+            assert refused.value.field == name
+            Settings(**{name: given}, accounts=True, registration=False).check()
 
     @pytest.mark.parametrize(
         ("secret", "algorithm"), [("short", None), (SECRET, "HS512"), (SECRET, "EdDSA"), (None, "ES256")]
@@ -241,6 +264,7 @@ class TestTokens:
 
     def test_lists_and_objects_are_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         issuer = {"issuer": "https://id.example", "audiences": ["club"], "algorithms": ["HS256"], "secret": SECRET}
+        monkeypatch.setenv("SYNCD_ACCOUNTS", "true")
         monkeypatch.setenv("SYNCD_TRUSTED_ISSUERS", json.dumps([issuer]))
         monkeypatch.setenv("SYNCD_OLDER_SECRET_KEYS", json.dumps([SECRET[::-1]]))
         monkeypatch.setenv("SYNCD_APPLE", json.dumps({"client_ids": ["club.app"]}))

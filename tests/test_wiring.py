@@ -46,6 +46,7 @@ async def test_tokens_of_ours_and_of_trusted_issuers_are_taken_and_no_others(tmp
         trusted = {"issuer": ISSUER, "audiences": [AUDIENCE], "algorithms": ["ES256"], "jwks_url": club.url}
         settings = Settings(
             database=tmp_path / "club.db",
+            accounts=True,
             trusted_issuers=(trusted,),
             google={"client_ids": ["web"], "client_secret": "hidden", "redirect_uris": ["https://club.example/cb"]},
             apple={"client_ids": ["club.app"]},

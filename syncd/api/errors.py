@@ -34,6 +34,8 @@ class CloseCode(IntEnum):
     TOO_MANY_BAD_FRAMES = 1008
     INTERNAL_ERROR = 1011
     UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    """Known, and not let in: the account is suspended."""
     HELLO_TIMEOUT = 4408
     TOO_MANY = 4429
     """Frames faster than the limit, or more sockets than may be open."""

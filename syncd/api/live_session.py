@@ -301,6 +301,8 @@ class LiveSession:
         await self._send(frame)
         if isinstance(error, Unauthenticated):
             raise _Goodbye(CloseCode.UNAUTHENTICATED, error.problem_code)
+        if error.problem_code == "account_suspended":
+            raise _Goodbye(CloseCode.FORBIDDEN, error.problem_code)
         if isinstance(error, RateLimited):
             raise _Goodbye(CloseCode.TOO_MANY, error.problem_code)
         if error.problem_code == "invalid_utf8":

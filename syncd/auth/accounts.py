@@ -38,6 +38,7 @@ __all__ = [
     "existing",
     "new_account",
     "new_mail",
+    "registration_closed",
     "without_second_factor",
 ]
 
@@ -66,8 +67,11 @@ class Accounts:
     async def register(self, email: str, password: str, name: str = "") -> None:
         """Make an account, or tell the one who has this address that somebody tried to.
 
-        Raises `InvalidMessage` for what can be no address, password or name, whoever has the address.
+        Raises `InvalidMessage` for what can be no address, password or name, whoever has the address; `Forbidden` where
+        nobody registers.
         """
+        if not self._rules.registration:
+            raise registration_closed()
         email, name = normal_email(email), checked_name(name)
         self._passwords.check(password, email)
         password_hash = await self._passwords.hash(password)
@@ -245,6 +249,15 @@ class Accounts:
                 "The password was changed meanwhile.", code="wrong_password", hint="Try again.", field="password"
             )
         return row
+
+
+def registration_closed() -> Forbidden:
+    """Of whoever would make an account where that is not for everybody."""
+    return Forbidden(
+        "Nobody makes an account here by himself.",
+        code="registration_closed",
+        hint="Ask whoever runs the server for an invitation.",
+    )
 
 
 def new_account(now_ms: int) -> AccountRow:

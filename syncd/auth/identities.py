@@ -10,12 +10,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from syncd.auth.accounts import checked_name, ended_keys, ended_sessions, new_account, without_second_factor
+from syncd.auth.accounts import (
+    checked_name,
+    ended_keys,
+    ended_sessions,
+    new_account,
+    registration_closed,
+    without_second_factor,
+)
 from syncd.auth.codes import Purpose
 from syncd.auth.committer import Committer
 from syncd.auth.email_address import normal_email
 from syncd.auth.remembered import Remembered
 from syncd.auth.revocations import Revocations, Revoked
+from syncd.auth.rules import AccountRules
 from syncd.errors import InvalidMessage
 from syncd.store.accounts import AccountCommit, AccountRow, AccountStore, AccountTransaction, IdentityRow
 
@@ -50,8 +58,14 @@ class Identities:
     """From (provider, subject) to an account."""
 
     def __init__(
-        self, store: AccountStore, committer: Committer, revocations: Revocations, now_ms: Callable[[], int]
+        self,
+        store: AccountStore,
+        committer: Committer,
+        revocations: Revocations,
+        now_ms: Callable[[], int],
+        rules: AccountRules | None = None,
     ) -> None:
+        self._rules = rules or AccountRules()
         self._store = store
         self._commit = committer.run
         self._now_ms = now_ms
@@ -69,20 +83,26 @@ class Identities:
         ticket = self._remembered.ticket()
         found = await self._store.account_by_identity(provider, subject)
         if found is None:
-            known = Known(await self._linked(provider, subject, "", ""), frozenset())
+            known = Known(await self._linked(provider, subject, "", "", made=True), frozenset())
         else:
             known = Known(found.id, found.all_roles)
             self._remembered.put((provider, subject), known, ticket)
         return known
 
     async def signed_in(self, identity: Identity) -> str:
-        """The account of somebody who signs in by a provider, whose word on a verified address counts."""
-        return await self._linked(identity.provider, identity.subject, _address(identity), _name_of(identity.name))
+        """The account of somebody who signs in by a provider, whose word on a verified address counts.
+
+        Raises `Forbidden` where it would have to be made, and nobody registers.
+        """
+        address, name = _address(identity), _name_of(identity.name)
+        return await self._linked(identity.provider, identity.subject, address, name, made=self._rules.registration)
 
     def _forget(self, revoked: Revoked) -> None:
         self._remembered.forget(lambda known: known.account in revoked.changed | revoked.accounts)
 
-    async def _linked(self, provider: str, subject: str, email: str, name: str) -> str:
+    async def _linked(self, provider: str, subject: str, email: str, name: str, *, made: bool) -> str:
+        """`made`: whether an account may be made, if there is none."""
+
         async def decide(tx: AccountTransaction) -> tuple[AccountCommit | None, str]:
             known = await tx.account_by_identity(provider, subject)
             if known is not None:
@@ -90,6 +110,8 @@ class Identities:
             now_ms = self._now_ms()
             row = await tx.account_by_email(email) if email else None
             commit = AccountCommit()
+            if row is None and not made:
+                raise registration_closed()
             if row is None:
                 row = new_account(now_ms)._replace(
                     email=email or None, verified_at_ms=now_ms if email else None, name=name

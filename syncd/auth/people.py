@@ -79,7 +79,7 @@ async def open_people(
         accounts = Accounts(store, committer, passwords, now_ms, rules.accounts)
         second_factor = SecondFactor(committer, accounts, now_ms, issuer=rules.mail.service)
         sessions = Sessions(store, committer, tokens, now_ms, rules.sessions)
-        identities = Identities(store, committer, revocations, now_ms)
+        identities = Identities(store, committer, revocations, now_ms, rules.accounts)
         # Before the first request: what was revoked must not open anything for a moment.
         await revocations.load(store)
         sending = asyncio.create_task(outbox.run(), name="outbox")

@@ -34,9 +34,12 @@ class PasswordRules:
 
 @dataclass(frozen=True, slots=True)
 class AccountRules:
-    """`verified_only`: an account opens only once its address was verified."""
+    """`verified_only`: an account opens only once its address was verified. `registration`: whether anybody may make
+    one; else whoever was invited has one, and who brings a token of a trusted issuer.
+    """
 
     verified_only: bool = True
+    registration: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ class PeopleSettings(BaseModel):
     verified_email_only: bool = Field(
         AccountRules().verified_only, description="an account opens only once its e-mail address was verified"
     )
+    registration: bool = Field(
+        AccountRules().registration,
+        description="anybody may make an account; else whom you invite has one, and whom a trusted issuer names",
+    )
     password_classes: bool = Field(
         _PASSWORD.classes, description="a new password has a capital, a small letter, a digit and something else"
     )
@@ -74,7 +78,7 @@ class PeopleSettings(BaseModel):
     @property
     def account_rules(self) -> AccountRules:
         """When an account opens."""
-        return AccountRules(self.verified_email_only)
+        return AccountRules(self.verified_email_only, self.registration)
 
     @property
     def hash_cost(self) -> HashCost:

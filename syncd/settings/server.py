@@ -11,9 +11,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from syncd.auth.rules import PeopleRules
+from syncd.errors import SettingsError
 from syncd.settings.edge import EdgeSettings
 from syncd.settings.limits import LimitSettings
 from syncd.settings.people import PeopleSettings
+from syncd.settings.texts import is_of_an_example
 from syncd.settings.tokens import TokenSettings
 
 __all__ = ["Settings"]
@@ -50,4 +52,27 @@ class Settings(LimitSettings, PeopleSettings, TokenSettings, EdgeSettings, BaseS
     def check(self) -> None:
         """Raise `SettingsError` for what each setting allows but not all together."""
         self.check_tokens()
+        if self.environment == "production":
+            self._check_examples_of_others()
+        for name in ("trusted_issuers", "google", "apple"):
+            if getattr(self, name) and not self.accounts:
+                raise SettingsError(
+                    f"SYNCD_{name.upper()} is set, and SYNCD_ACCOUNTS is not: nobody could come in by it",
+                    hint="Set SYNCD_ACCOUNTS=true, and SYNCD_REGISTRATION=false if nobody is to make one himself.",
+                    field=name,
+                )
         self.check_reach(accounts=self.accounts, production=self.environment == "production")
+
+    def _check_examples_of_others(self) -> None:
+        """What others have given us: copied from an example it does not work, which is better known now than then."""
+        given = {
+            "smtp_password": self.smtp_password,
+            "google": None if self.google is None else self.google.client_secret,
+        }
+        for name, secret in given.items():
+            if secret is not None and is_of_an_example(secret.get_secret_value()):
+                raise SettingsError(
+                    f"in production the secret in SYNCD_{name.upper()} is not the text of an example",
+                    hint="Put the one there that you were given.",
+                    field=name,
+                )

@@ -27,8 +27,8 @@ class Talk:
         await self.socket.send_json(hello)
         frame = await self.receive()
         self.said = frame["type"]
-        if self.said == "error" and frame["code"] == "unauthenticated":
-            await self.socket.receive()
+        if self.said == "error":
+            await self.socket.receive(timeout=10)
             self.said = str(self.socket.close_code)
         return self
 

@@ -156,7 +156,7 @@ class House:
         self.invitations = Invitations(self.committer, clock)
         self.second_factor = SecondFactor(self.committer, self.accounts, clock, issuer="The club")
         self.sessions = Sessions(store, self.committer, self.tokens, clock, session_rules)
-        self.identities = Identities(store, self.committer, self.revocations, clock)
+        self.identities = Identities(store, self.committer, self.revocations, clock, account_rules)
         self.log_in = LogIn(store, self.committer, self.passwords, self.sessions, self.identities, clock, account_rules)
         self.api_keys = ApiKeys(store, self.committer, self.revocations, clock)
         self.authenticator = Authenticator(

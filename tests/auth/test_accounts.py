@@ -443,3 +443,12 @@ async def test_a_command_is_finished_though_whoever_asked_has_gone(house: House)
         await asking
     await house.committer.close()
     assert await refused(house.authenticator.authenticate(tokens.access)) == "session_ended"
+
+
+async def test_where_nobody_registers_no_account_is_made_whoever_has_the_address(tmp_path: Path) -> None:
+    async with open_house(tmp_path / "club.db", account_rules=AccountRules(registration=False)) as house:
+        await house.invitations.invite(ANN)
+        for email in (ANN, "somebody@club.example"):
+            assert await refused(house.accounts.register(email, PASSWORD)) == "registration_closed"
+        assert await house.store.account_by_email("somebody@club.example") is None
+        assert not house.passwords.hashes

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from syncd.auth.rules import AccountRules
 from syncd.auth.sessions import Device
-from tests.auth.house import ANN, PASSWORD, House
+from tests.auth.house import ANN, PASSWORD, House, open_house
 from tests.auth.phones import enrolled, shown
 from tests.auth.refusals import refused
 
@@ -99,3 +101,13 @@ async def test_without_a_password_there_is_a_way_to_one(house: House) -> None:
     await house.mails()
     await house.accounts.reset_password(house.postbox.code(ANN), PASSWORD)
     assert (await house.log_in.with_password(ANN, PASSWORD)).account == tokens.account
+
+
+async def test_where_nobody_registers_a_provider_opens_accounts_that_are_there(tmp_path: Path) -> None:
+    async with open_house(tmp_path / "club.db", account_rules=AccountRules(registration=False)) as house:
+        stranger = house.log_in.with_identity(Google(subject="stranger", email="stranger@gmail.com"))
+        assert await refused(stranger) == "registration_closed"
+        invited = await house.invitations.invite(ANN)
+        assert (await house.log_in.with_identity(Google())).account == invited.id
+        # Whom a trusted issuer names has an account by that.
+        assert (await house.identities.known("https://id.example", "bob")).account
