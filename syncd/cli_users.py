@@ -1,4 +1,4 @@
-"""The command line for accounts: `user list`, `show`, `create`, `suspend`, `reinstate`, `log-out`.
+"""The command line for accounts: `user list`, `show`, `create`, `suspend`, `reinstate`, `log-out`, `tier`.
 
 Only declared here; what they do is in syncd/commands/people.py, which is imported when one of them runs.
 """
@@ -6,7 +6,7 @@ Only declared here; what they do is in syncd/commands/people.py, which is import
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -155,6 +155,29 @@ def log_out(user: UserArgument, url: UrlOption = None, token: TokenOption = None
         from syncd.commands.people import log_out_user
 
         raise typer.Exit(asyncio.run(log_out_user(people_at(url, token), user, _output(as_json))))
+
+
+@users.command(
+    epilog="""
+[bold]Examples[/bold]
+
+  [cyan]syncd user tier ann@club.example premium --url http://127.0.0.1:8000[/cyan]
+
+Exit codes: 0 done; 1 there is no such account, or the server refuses; 2 wrong usage.
+"""
+)
+def tier(
+    user: UserArgument,
+    name: Annotated[Literal["authenticated", "premium", "partner"], typer.Argument(help="The tier.")],
+    url: UrlOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how much an account may ask for, by a row of docs/limits.md; authenticated is everybody's."""
+    with errors_as_exit_codes(as_json):
+        from syncd.commands.people import set_tier
+
+        raise typer.Exit(asyncio.run(set_tier(people_at(url, token), user, name, _output(as_json))))
 
 
 def _stand(user: str, what: str, url: str | None, token: str | None, as_json: bool) -> None:

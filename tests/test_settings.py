@@ -106,6 +106,7 @@ def test_accounts_are_as_their_rules_have_it_unless_set() -> None:
 def test_everything_about_accounts_can_be_set() -> None:
     settings = Settings(
         verified_email_only=False,
+        registration=False,
         password_classes=True,
         password_hash_passes=1,
         password_hash_bytes=8192,
@@ -123,7 +124,7 @@ def test_everything_about_accounts_can_be_set() -> None:
         smtp_user="post",
         smtp_password="a mail secret",
     )
-    assert settings.account_rules == AccountRules(verified_only=False)
+    assert settings.account_rules == AccountRules(verified_only=False, registration=False)
     assert settings.password_rules == PasswordRules(classes=True)
     assert settings.hash_cost == HashCost(1, 8192, 1)
     assert settings.session_rules == SessionRules(60_000, 61_000, 5_000, rotate=False)

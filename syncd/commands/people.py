@@ -28,10 +28,12 @@ __all__ = [
     "revoke_role",
     "set_roles",
     "set_standing",
+    "set_tier",
     "show_user",
 ]
 
 _PAGE: Final = 500
+_ORDINARY_TIER: Final = "authenticated"
 _DAY_S: Final = 24 * 3600
 
 Facts = Mapping[str, Any]
@@ -130,6 +132,14 @@ async def log_out_user(server: PeopleServer, user: str, output: Output) -> int:
     ended = int((await server.about(user, "POST", "/log-out"))["sessions"])
     output.fact("logged_out", sessions=ended)
     output.show(f"Ended {counted(ended, 'session')}. API keys go on; 'syncd token list' lists them.")
+    return 0
+
+
+async def set_tier(server: PeopleServer, user: str, tier: str, output: Output) -> int:
+    """Put an account into a tier of limits; 0."""
+    told = await server.about(user, "PUT", "/tier", body={"tier": "" if tier == _ORDINARY_TIER else tier})
+    output.fact("user", **told)
+    _show_user(told, output)
     return 0
 
 

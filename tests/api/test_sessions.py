@@ -11,6 +11,7 @@ from aiohttp import WSMsgType
 
 from tests.support.accounts import ANN, BOB, PASSWORD, Answer, Club, club_with_accounts
 
+DAY_S = 24 * 60 * 60
 LOG_IN = {"email": ANN, "password": PASSWORD}
 
 
@@ -39,6 +40,23 @@ async def test_without_rotation_the_refresh_token_stays(tmp_path: Path) -> None:
             answer = await club.post("refresh", {"refresh_token": ann.refresh})
             assert answer.status == 200
             assert "refresh_token" not in answer.body
+
+
+@pytest.mark.parametrize(("access_s", "idle_s"), [(15 * 60, 7 * DAY_S), (2 * 60 * 60, 14 * DAY_S)])
+async def test_tokens_last_as_long_as_is_set(tmp_path: Path, access_s: int, idle_s: int) -> None:
+    """The two pairs are those of the pickleball and of the pickup app."""
+    async with club_with_accounts(tmp_path, access_token_s=access_s, session_idle_s=idle_s, leeway_s=0) as club:
+        ann = await club.member()
+        club.clock.advance(access_s - 1)
+        assert await club.works(ann.access)
+        club.clock.advance(1)
+        assert not await club.works(ann.access)
+        club.clock.advance(idle_s - access_s - 1)
+        fresh = await club.post("refresh", {"refresh_token": ann.refresh})
+        assert (fresh.status, await club.works(fresh.body["access_token"])) == (200, True)
+        club.clock.advance(idle_s)
+        late = await club.post("refresh", {"refresh_token": fresh.body["refresh_token"]})
+        assert (late.status, late.code) == (401, "session_ended")
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": "syncd_refresh_x"}])

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
+import pyotp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
@@ -524,7 +525,23 @@ async def test_no_secret_is_in_the_log(
         code = await club.mailed_code(ANN, 1)
         await club.ask("GET", f"/auth/v1/me?token={key}")
         await club.ask("GET", f"/auth/v1/providers/google/callback?code={code}&state=secret-state")
+        await club.ask(
+            "POST", "/sync/v1/push", {"replica": "phone", "changes": [change(1, "match:m1")]}, token=ann.access
+        )
+        link = (await club.ask("POST", "/sync/v1/links", {"scope": "match:m1"}, token=ann.access)).body["link"]
+        await club.ask("POST", "/sync/v1/pull", {"scopes": {"match:m1": None}}, token=link)
+        await club.ask("GET", f"/sync/v1/stream?token={link}", token=f"{link}-mistyped")
+        await club.post("providers/google", {"id_token": "an.id.token-of-hers", "nonce": "her-nonce"})
+        second = (await club.post("second-factor/enrol", {"password": PASSWORD}, token=ann.access)).body["secret"]
+        shown = pyotp.TOTP(second).at(club.clock() // 1000)
+        confirmed = await club.post("second-factor/confirm", {"code": shown}, token=ann.access)
+        recovery = confirmed.body["recovery_codes"]
+        for answer in (recovery[0], "wrong-recovery-code"):
+            await club.post("log-in", {"email": ANN, "password": PASSWORD, "second_factor": answer})
     log = capsys.readouterr().out
-    assert log.count("route=/auth/v1/") >= 7
-    secrets = (PASSWORD, "a-guess-at-it", ann.access, ann.refresh, key, code, "secret-state", ANN, "argon2")
+    assert log.count("route=/auth/v1/") >= 12
+    secrets = [
+        *(PASSWORD, "a-guess-at-it", ann.access, ann.refresh, key, code, "secret-state", ANN, "argon2"),
+        *(link, "token-of-hers", "her-nonce", second, *recovery, "wrong-recovery-code"),
+    ]
     assert [secret for secret in secrets if secret in log] == []

@@ -14,7 +14,7 @@ from tests.support.accounts import ANN, OPERATOR_TOKEN, PASSWORD, Club, club_wit
 
 COMMANDS = [
     ("user", "list"), ("user", "show"), ("user", "create"), ("user", "suspend"), ("user", "reinstate"),
-    ("user", "log-out"), ("role", "set"), ("role", "grant"), ("role", "revoke"), ("role", "list"),
+    ("user", "log-out"), ("user", "tier"), ("role", "set"), ("role", "grant"), ("role", "revoke"), ("role", "list"),
     ("token", "create"), ("token", "list"), ("token", "revoke"),
 ]  # fmt: skip
 
@@ -87,6 +87,13 @@ async def test_one_is_suspended_reinstated_and_logged_out(club: Club, syncd: Any
     assert await club.works(ann.access)
     assert (await syncd("user", "log-out", ANN, "--json")).last == {"event": "logged_out", "sessions": 1}
     assert not await club.works(ann.access)
+
+
+async def test_one_may_ask_for_more_than_others(club: Club, syncd: Any) -> None:
+    await club.member()
+    assert (await syncd("user", "tier", ANN, "partner", "--json")).last["tier"] == "partner"
+    assert (await syncd("user", "tier", ANN, "authenticated", "--json")).last["tier"] == ""
+    assert (await syncd("user", "tier", ANN, "golden")).code == 2
 
 
 async def test_roles_in_the_whole_app_are_set_and_taken(club: Club, syncd: Any) -> None:
