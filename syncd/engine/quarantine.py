@@ -20,10 +20,11 @@ from conflict_rules.values import JsonValue
 from syncd.engine.entry import Entry, read_entry, replay_replica
 from syncd.engine.principal import OPERATOR, Caller, Principal
 from syncd.engine.push import PushReply
+from syncd.engine.quarantine_line import export_line
 from syncd.errors import Forbidden, SyncdError
 from syncd.store.protocol import Commit, Deal, Dealt, LedgerRow, QuarantineTotal, Store, Wanted
 
-__all__ = ["MAX_ITEMS", "Bounds", "ExportFile", "Quarantine", "Waiting", "export_line"]
+__all__ = ["MAX_ITEMS", "Bounds", "ExportFile", "Quarantine", "Waiting"]
 
 log = structlog.get_logger(__name__)
 
@@ -307,23 +308,6 @@ def _check_may_deal(principal: Principal) -> None:
             code="account_suspended",
             hint="Ask whoever runs the server; nothing is lost meanwhile.",
         )
-
-
-def export_line(row: LedgerRow, now_ms: int) -> bytes:
-    """A change in the quarantine as one line of JSON: as it was sent, and why it was refused."""
-    settled = row.settled
-    told = {
-        "replica": settled.replica,
-        "n": settled.n,
-        "scope": settled.scope,
-        "type": settled.type,
-        "id": settled.id,
-        "at_ms": settled.at_ms,
-        "exported_at_ms": now_ms,
-        "change": json.loads(settled.change) if settled.change else None,
-        "outcome": json.loads(settled.outcome),
-    }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _refusal(row: LedgerRow | None) -> str | None:

@@ -29,6 +29,11 @@ FILES: Final[Mapping[str, tuple[Callable[[PersonData], Pages], str]]] = {
     ),
     "changes": (PersonData.changes, "every change that your devices have sent: what, when, and what came of it"),
     "quarantine": (PersonData.quarantine, "changes of yours that were rejected and wait, with the reason"),
+    # Behind those that wait: see there.
+    "quarantine_overflow": (
+        PersonData.quarantine_overflow,
+        "changes of yours that were rejected, and for which there was no room where such wait",
+    ),
     "conflicts": (PersonData.conflicts, "questions in which a change of yours is one of the sides"),
 }
 """Each file, by name without its ending: what is in it, and what it says of itself."""

@@ -6,9 +6,9 @@ Each page is of one moment; between two of them others write. Secrets, and their
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from conflict_rules import CONFLICT_TYPE
 from conflict_rules.crdt import marker_of
@@ -18,13 +18,14 @@ from syncd.engine.authorise import Authoriser, own_scope
 from syncd.engine.document_reader import DocumentReader
 from syncd.engine.entry import Entry, read_entry
 from syncd.engine.principal import Caller, Principal
+from syncd.engine.quarantine_line import read_line
 from syncd.engine.sight import EVERYTHING, Sight
 from syncd.errors import DocumentError, NotFound
 from syncd.store.accounts import AccountReads, AccountStatus
 from syncd.store.protocol import DocumentKey, ResourceKey, StateRow, Store
 from syncd.store.traces import Traces
 
-__all__ = ["PersonData", "PersonSource"]
+__all__ = ["PersonData", "PersonSource", "ReadsLines"]
 
 _ROWS: Final = 200
 _PAGE_BYTES: Final = 1 << 20
@@ -32,6 +33,14 @@ _SECRETS: Final = {SHARE_LINK_TYPE: "secret_hash"}
 
 Line = Mapping[str, Any]
 Pages = AsyncIterator[Sequence[Line]]
+
+
+class ReadsLines(Protocol):
+    """The file with what the quarantine had no room for."""
+
+    def lines_of(self, replicas: Collection[str]) -> Pages:
+        """What these replicas have in it, in the order of the file, some of it at a time; raises `StoreError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,14 @@ class PersonSource:
     traces: Traces
     accounts: AccountReads
     documents: DocumentReader
+    file: ReadsLines
 
     async def of(self, account: str, *, contents: bool = True) -> PersonData:
         """Of one account; what he may see of others' is told by his roles of now. `contents`: it is to be read,
         documents too, and not only counted; of others' whoever is suspended reads nothing.
         """
         row = await self.accounts.account(account)
-        roles = frozenset() if row is None else row.roles
+        roles = frozenset() if row is None else row.all_roles
         suspended = contents and row is not None and row.status is AccountStatus.SUSPENDED
         sight = Sight(Authoriser(self.app), Principal(Caller.USER, account, roles, suspended=suspended))
         return PersonData(self, account, sight, contents=contents)
@@ -139,9 +149,17 @@ class PersonData:
             more = page.more
             after = page.rows[-1].no if page.rows else after
 
+    async def quarantine_overflow(self) -> Pages:
+        """What of it was rejected and went to a file for want of room, whose payload the ledger has no more.
+
+        It is to be read after `quarantine`: what goes from one to the other meanwhile is in both, and not in neither.
+        """
+        async for page in self._source.file.lines_of(await self._his_replicas()):
+            yield [_of_the_file(told) for told in page]
+
     async def conflicts(self) -> Pages:
         """The questions that a change of his is a side of."""
-        his = {row.id for row in await self._source.traces.replicas_of(self._account)}
+        his = await self._his_replicas()
         after = ""
         while True:
             async with self._source.store.snapshot() as snapshot:
@@ -150,6 +168,9 @@ class PersonData:
                 return
             after = rows[-1].id
             yield await self._shown([(row.type, row.id) for row in rows if _takes_part(row, his)])
+
+    async def _his_replicas(self) -> set[str]:
+        return {row.id for row in await self._source.traces.replicas_of(self._account)}
 
     async def _own(self, wanted: Callable[[str], bool]) -> Pages:
         scope, after, more = own_scope(self._account), 0, True
@@ -197,6 +218,13 @@ def _takes_part(row: StateRow, replicas: set[str]) -> bool:
     fields = json.loads(row.body)["fields"]
     sides = [*fields.get("candidates", ()), *fields.get("settlements", ()), fields.get("settlement") or {}]
     return any(isinstance(side, dict) and side.get("replica") in replicas for side in sides)
+
+
+def _of_the_file(told: Line) -> Line:
+    """A change in the words of those that wait, as far as its line in the file tells them."""
+    entry = read_line(told)
+    waiting = {key: value for key, value in entry.as_waiting().items() if key != "no"}
+    return _without_secrets(entry, {**waiting, "exported_at_ms": told["exported_at_ms"]})
 
 
 def _without_secrets(entry: Entry, line: Line) -> Line:

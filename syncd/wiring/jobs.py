@@ -27,7 +27,9 @@ async def open_jobs(server: Server, undo: AsyncExitStack) -> None:
     settings, people, store = server.settings, server.people, server.store
     assert isinstance(store, SqliteStore)
     server.document_reader = DocumentReader(server.app, store, server.documents, server.history)
-    source = PersonSource(server.app, store, store.traces, store.accounts, server.document_reader)
+    source = PersonSource(
+        server.app, store, store.traces, store.accounts, server.document_reader, server.quarantine_file
+    )
     results = Results(settings.results_folder)
     erase = Erase(
         app=server.app,

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from conflict_rules import Stamp
+from syncd.app import App, Resource, roles
 from syncd.engine.principal import OPERATOR as RUNS_IT
+from syncd.engine.quarantine import Bounds
+from syncd.store.quarantine_file import quarantine_file
 from tests.access.world import typed
 from tests.jobs.forgetful_club import OPERATOR, Club, Person, club
 
@@ -70,6 +74,7 @@ async def test_an_export_holds_everything_of_one_person(house: Club) -> None:
     assert elsewhere["n"]["text"] == "hm"
     assert [each["outcome"] for each in files["changes"]] == ["applied", "applied", "rejected", "applied"]
     assert [each["id"] for each in files["quarantine"]] == ["bad"]
+    assert files["quarantine_overflow"] == []
     secrets = json.dumps(files)
     assert "argon2" not in secrets
     assert ann.token not in secrets
@@ -95,6 +100,85 @@ async def test_no_file_of_it_has_what_opens_a_link_or_its_digest(house: Club) ->
     everything = json.dumps(files)
     assert "secret_hash" not in everything
     assert "5ec4e7" not in everything
+
+
+async def overflow(house: Club, *, room: int) -> None:
+    """Let the quarantine of each replica keep no more than `room` changes, nearly."""
+    quarantine: Any = house.server.parts.quarantine
+    # It looks after each push whether there is room: what was begun ends first.
+    await quarantine.close()
+    quarantine._bounds = Bounds(changes=room)
+    await quarantine.keep_bounds()
+
+
+async def refused(person: Person, replica: str, count: int) -> None:
+    bad = [person.change(replica, "match:1", "create", "event", f"{replica}-{i}", wish=f"{replica} wishes {i}", kind=i)
+           for i in range(count)]  # fmt: skip
+    assert {each["outcome"] for each in await person.push(replica, *bad)} == {"rejected"}
+
+
+async def test_what_the_quarantine_had_no_room_for_is_in_the_copy_of_whoever_sent_it(house: Club) -> None:
+    ann = await house.join("ann@club.example", "Ann", "phone")
+    olga = await house.join("olga@club.example", "Olga", "tablet")
+    for person, replica in ((ann, "ann-phone"), (olga, "olga-tablet"), (ann, "ann-laptop")):
+        await refused(person, replica, 3)
+    await overflow(house, room=2)
+    files = await exported(house, ann)
+    there = [(each["replica"], each["n"]) for each in files["quarantine_overflow"]]
+    assert sorted(there) == [("ann-laptop", 1), ("ann-laptop", 2), ("ann-phone", 1), ("ann-phone", 2)]
+    assert [(each["replica"], each["n"]) for each in files["quarantine"]] == [("ann-phone", 3), ("ann-laptop", 3)]
+    assert "olga" not in json.dumps(files)
+    [first, *_] = [each for each in files["quarantine_overflow"] if each["replica"] == "ann-phone"]
+    assert first["fields"] == first["change"]["fields"] == {"wish": "ann-phone wishes 0", "kind": 0}
+    assert first["quarantine"] == "exported"
+    assert {"code", "message", "field"} <= first.keys(), "with the reason"
+
+
+async def test_a_line_of_that_file_says_what_it_said_while_it_waited(house: Club) -> None:
+    ann = await house.join("ann@club.example", "Ann", "phone")
+    stamp = str(Stamp(house.clock() - 5000, 2, "p"))
+    made = ann.change("p", "match:1", "update", "event", "goal", kind=3, minute=6)
+    unread = ann.change("p", "match:1", "no such op", "event", "goal", kind="shot", minute="Ann's \ud800 minute")
+    await ann.push("p", {**made, "stamp": stamp, "group": "g", "was": {"minute": 5}}, unread)
+    waited = (await exported(house, ann))["quarantine"]
+    assert [each.get("stamp") for each in waited] == [stamp, None]
+    await overflow(house, room=0)
+    files = await exported(house, ann)
+    assert files["quarantine"] == []
+    only_in_the_ledger = {"no", "effective_stamp", "clock_ahead_ms"}
+    assert files["quarantine_overflow"] == [
+        {key: value for key, value in each.items() if key not in only_in_the_ledger}
+        | {"quarantine": "exported", "exported_at_ms": house.clock()}
+        for each in waited
+    ]
+
+
+async def test_of_a_file_that_was_cut_off_all_whole_lines_are_in_the_copy(house: Club) -> None:
+    ann = await house.join("ann@club.example", "Ann", "phone")
+    await refused(ann, "p", 2)
+    await overflow(house, room=0)
+    file = quarantine_file(house.server.database)
+    torn = file.read_bytes().splitlines()[-1][:-20]
+    with file.open("ab") as end:
+        end.write(torn)
+    assert [each["n"] for each in (await exported(house, ann))["quarantine_overflow"]] == [1, 2]
+    await refused(ann, "p", 1)
+    await overflow(house, room=0)
+    assert [each["n"] for each in (await exported(house, ann))["quarantine_overflow"]] == [1, 2, 3]
+
+
+async def test_what_opens_a_link_is_not_told_from_that_file_either(house: Club) -> None:
+    ann = await house.join("ann@club.example", "Ann", "phone")
+    link = {"of": "match:1", "label": "made by hand", "secret_hash": "5ec4e7"}
+    await ann.push(
+        "p",
+        ann.change("p", f"user:{ann.id}", "create", "share_link", "by-hand", **link),
+        {**ann.change("p", f"user:{ann.id}", "no such op", "share_link", "unread", **link), "was": link},
+    )
+    await overflow(house, room=0)
+    files = await exported(house, ann)
+    assert [each["change"]["fields"]["label"] for each in files["quarantine_overflow"]] == ["made by hand"] * 2
+    assert "5ec4e7" not in json.dumps(files)
 
 
 async def test_an_export_shows_of_others_what_its_owner_may_see_now(house: Club) -> None:
@@ -123,6 +207,28 @@ async def test_an_export_shows_of_others_what_its_owner_may_see_now(house: Club)
     files = await exported(house, sam)
     assert files["resources"] == []
     assert [each["fields"] for each in files["changes"]] == [{"kind": "shot"}], "what he has sent is his"
+
+
+async def test_what_a_tier_lets_somebody_see_is_in_the_copy_as_in_a_pull(tmp_path: Path) -> None:
+    app = App("club")
+    app.scope("match", roles=("viewer", "owner"), everywhere={"premium": "viewer"})
+
+    @app.resource(scope="match:{match_id}", access=roles(read="viewer", write="owner"))
+    class Event(Resource):
+        match_id: str
+        kind: str = "goal"
+
+    async with club(tmp_path, app) as house:
+        ann = await house.join("ann@club.example", "Ann", "phone")
+        await ann.push("p", ann.change("p", "match:1", "create", "event", "goal", match_id="1"))
+        await house.server.parts.memberships.grant(RUNS_IT, "match:1", ann.id, "owner")
+        await house.server.parts.memberships.revoke(RUNS_IT, "match:1", ann.id)
+        assert (await exported(house, ann))["resources"] == []
+        status, told = await house.operate("PUT", f"/admin/v1/users/{ann.id}/tier", {"tier": "premium"})
+        assert status == 200, told
+        _, reply = await ann.ask("POST", "/sync/v1/pull", {"scopes": {"match:1": None}})
+        assert [each["id"] for each in reply["scopes"]["match:1"]["resources"]] == ["goal"]
+        assert [each["id"] for each in (await exported(house, ann))["resources"]] == ["goal"]
 
 
 async def test_of_two_questions_both_sides_get_the_one_they_are_in(house: Club) -> None:
