@@ -16,6 +16,11 @@ Decisions a reader may look for:
 - Kick-off, half-time and full-time are taps: times that a match holds. What the clock shows is worked out from them by
   whoever reads (`clock.py`), never stored.
 - Every match has two halves; quarters, which some youth matches play, are not here.
+- Players are children. Members, whom the owner has let in, see their names; for whoever comes by a share link a player
+  is a shirt number. Names, ids of players, notes and positions are private: nobody knows what is typed there. The id of
+  a `Player` is no field that could be, so players of a team are not shared at all.
+- A player who has an account is entered under its id. When that is erased the events count on, without name and note
+  (`forgetting.py` has what no mark can say); what somebody else logged loses the note when that one is erased.
 """
 
 from __future__ import annotations
@@ -25,11 +30,18 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from syncd.app import App, Resource, rules
+from syncd.app import App, Resource, personal, private, roles, rules
 
 __all__ = ["Event", "EventKind", "Lineup", "Match", "Player", "Side", "Substitution", "Team", "app"]
 
 app = App("grassroots", version=1)
+
+app.scope("team", roles=("viewer", "coach", "owner"))
+app.scope("match", roles=("viewer", "scorer", "owner"))
+
+TEAM_SHEET = roles(read="viewer", write="coach")
+PLAYERS = roles(read="viewer", write="coach", shared=False)
+SCORE_SHEET = roles(read="viewer", write="scorer")
 
 Side = Literal["home", "away"]
 
@@ -53,9 +65,11 @@ Minute = Annotated[int, Field(ge=0, le=130)]
 Added = Annotated[int, Field(ge=0, le=60)]
 Second = Annotated[int, Field(ge=0, le=59)]
 PeriodNumber = Annotated[int, Field(ge=1, le=5)]
+HiddenName = Annotated[Name, private(...)]
+"""Of somebody, and not to be left out: hidden from whoever comes by a share link."""
 
 
-@app.resource(scope="team:{id}", rule=rules.merge)
+@app.resource(scope="team:{id}", rule=rules.merge, access=TEAM_SHEET)
 class Team(Resource):
     """A club's team, such as the under-tens. `short_name`: for a narrow screen."""
 
@@ -64,16 +78,16 @@ class Team(Resource):
     age_group: str | None = Field(default=None, max_length=20)
 
 
-@app.resource(scope="team:{team_id}", rule=rules.merge)
+@app.resource(scope="team:{team_id}", rule=rules.merge, access=PLAYERS)
 class Player(Resource):
     """A player of a team."""
 
     team_id: str
-    name: Name
+    name: HiddenName
     shirt_number: ShirtNumber | None = None
 
 
-@app.resource(scope="match:{id}", rule=rules.merge)
+@app.resource(scope="match:{id}", rule=rules.merge, access=SCORE_SHEET)
 class Match(Resource):
     """A match. `date` and `kick_off` are the plan, as on the clock at the ground; the rest is what was tapped.
 
@@ -105,7 +119,7 @@ class Match(Resource):
     shoot_out_ended_at: AwareDatetime | None = None
 
 
-@app.resource(scope="match:{match_id}", rule=rules.append)
+@app.resource(scope="match:{match_id}", rule=rules.append, access=SCORE_SHEET)
 class Event(Resource):
     """Something that happened in a match.
 
@@ -117,16 +131,16 @@ class Event(Resource):
     match_id: str
     kind: EventKind
     team: Side
-    player_id: str | None = None
-    player: str | None = Field(default=None, max_length=200)
+    player_id: str | None = private()
+    player: Annotated[str | None, Field(max_length=200), private()] = personal(of="player_id")
     minute: Minute
     added: Added = 0
     second: Second | None = None
     period: PeriodNumber | None = None
-    notes: str = Field(default="", max_length=2000)
+    notes: Annotated[str, Field(max_length=2000), private()] = personal("")
 
 
-@app.resource(scope="match:{match_id}", rule=rules.merge)
+@app.resource(scope="match:{match_id}", rule=rules.merge, access=SCORE_SHEET)
 class Lineup(Resource):
     """One player of one side in one match: who starts, and who sits on the bench (`starter` false).
 
@@ -136,14 +150,14 @@ class Lineup(Resource):
 
     match_id: str
     team: Side
-    player_id: str | None = None
-    player: Name
+    player_id: str | None = private()
+    player: HiddenName
     shirt_number: ShirtNumber | None = None
-    position: str | None = Field(default=None, max_length=40)
+    position: Annotated[str | None, Field(max_length=40), private()] = personal(of="player_id")
     starter: bool
 
 
-@app.resource(scope="match:{match_id}", rule=rules.append)
+@app.resource(scope="match:{match_id}", rule=rules.append, access=SCORE_SHEET)
 class Substitution(Resource):
     """One player goes off and another comes on; `minute`, `added`, `second` and `period` as of an event.
 
@@ -152,10 +166,10 @@ class Substitution(Resource):
 
     match_id: str
     team: Side
-    player_off_id: str | None = None
-    player_off: Name
-    player_on_id: str | None = None
-    player_on: Name
+    player_off_id: str | None = private()
+    player_off: HiddenName
+    player_on_id: str | None = private()
+    player_on: HiddenName
     minute: Minute
     added: Added = 0
     second: Second | None = None

@@ -26,7 +26,8 @@ def on_field(resources: Resources) -> dict[str, Any]:
     Starters come by shirt number, and who comes on takes the place of who goes off. The line-up may be incomplete: who
     is taken off without being in it was on the field, as long as there is room (`players_per_side`). A substitution is
     left out, and listed as `unclear`, where the one who goes off was not on the field or the one who comes on was:
-    mostly one that was logged by two phones, or has the wrong minute.
+    mostly one that was logged by two phones, or has the wrong minute. Whoever is shown no names has the starters by
+    shirt number, and every substitution unclear.
     """
     room = _players_per_side(match_of(resources))
     unclear: list[str] = []

@@ -15,6 +15,9 @@ there were two goals in two minutes, so it keeps both and asks: "one", or "two"?
 
 An own goal and a goal for the side that gets it can be one: two scorers may see it differently. Whoever had been shown
 the other goal when logging theirs (law 1) means another one, and is not asked; nor is one phone about its own goals.
+
+The question names minutes and nobody: it is a text of the server's, out of which no name would go with its owner. Who
+may not answer it is not shown it either (law 8), and counts the goal as often as it was logged.
 """
 
 from __future__ import annotations
@@ -169,8 +172,7 @@ def _sentence(event: Event, others: Iterable[Event], match: Match | None) -> str
 
 
 def _told(goal: Event) -> str:
-    minute = f"{goal.minute}+{goal.added}'" if goal.added else f"{goal.minute}'"
-    return f"{minute} {goal.player}" if goal.player else minute
+    return f"{goal.minute}+{goal.added}'" if goal.added else f"{goal.minute}'"
 
 
 def _window(match: Match | None) -> int:

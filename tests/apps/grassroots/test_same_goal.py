@@ -84,7 +84,7 @@ async def test_the_same_goal_from_two_phones_raises_one_question_and_counts_once
     assert (question.question, question.open, question.field) == (SAME_GOAL, True, None)
     assert (question.about["id"], [other["id"] for other in question.others]) == ("e2", ["e1"])
     assert [candidate["key"] for candidate in question.candidates] == [ONE, TWO]
-    assert question.message == "Goals for Reds from more than one phone: 23' Ada, 24'. Is it the same goal?"
+    assert question.message == "Goals for Reds from more than one phone: 23', 24'. Is it the same goal?"
     assert await home_goals(engine) == ["e1"]
 
 
