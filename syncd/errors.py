@@ -15,7 +15,7 @@ A change that loses or is refused is an outcome, not an exception; an exception 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 __all__ = [
     "AccessError",
@@ -24,6 +24,7 @@ __all__ = [
     "DocumentError",
     "DocumentUnreadable",
     "DocumentsUnavailable",
+    "Exceeded",
     "Forbidden",
     "InvalidMessage",
     "IssuerUnavailable",
@@ -111,11 +112,32 @@ class NotFound(RequestError):
     default_hint = "Look at the list above it."
 
 
+class Exceeded(NamedTuple):
+    """The limit that somebody is over. `limit`: how many there may be.
+
+    `wait_ms`: how long until there is room; where nobody can know, until it is worth another try; more than 0.
+    `full_at_ms`: when all of it is free again, in milliseconds since 1970; 0 where nobody can know.
+    """
+
+    limit: int
+    wait_ms: int
+    full_at_ms: int = 0
+
+    @property
+    def wait_s(self) -> int:
+        """Not less than that."""
+        return -(-self.wait_ms // 1000)
+
+
 class RateLimited(RequestError):
-    """Too much at once, or too often; `retry_after_s` says when there is room again."""
+    """Too much at once, or too often. `exceeded`: of what; it says when there is room again."""
 
     code = "rate_limited"
     default_hint = "Wait as long as Retry-After says, and then send the same request again."
+
+    def __init__(self, message: str, exceeded: Exceeded, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, hint=hint, code=code, retry_after_s=exceeded.wait_s)
+        self.exceeded = exceeded
 
 
 class AccessError(SyncdError):

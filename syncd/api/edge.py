@@ -20,10 +20,10 @@ from syncd.api.cors import Cors
 from syncd.api.errors import problem_for
 from syncd.api.rate_limits import RateLimits
 from syncd.api.request_ids import HEADER, request_id_of
-from syncd.api.request_keys import REQUEST_ID
+from syncd.api.request_keys import EXCEEDED, REQUEST_ID
 from syncd.api.request_log import RequestLog
 from syncd.api.security_headers import add_security_headers
-from syncd.errors import Unauthenticated
+from syncd.errors import RateLimited, Unauthenticated
 from syncd.request_context import request_context
 
 __all__ = ["Edge"]
@@ -70,6 +70,8 @@ class Edge:
                         answer = await compress_answer(request, answer)
                 except Exception as failure:
                     answer = None
+                    if isinstance(failure, RateLimited):
+                        request[EXCEEDED] = failure.exceeded
                     answer = problem_for(request, failure)
                 finally:
                     if self.requests.writes:

@@ -14,11 +14,11 @@ from aiohttp import web
 from multidict import CIMultiDict, istr
 
 from syncd.api.client_address import ClientAddress
-from syncd.api.request_keys import STANDINGS, principal_of
+from syncd.api.request_keys import EXCEEDED, STANDINGS, principal_of
 from syncd.engine.principal import ANYONE, Caller, Principal
 from syncd.errors import RateLimited
 from syncd.limiting.bucket import Bucket
-from syncd.limiting.counters import Counters, Standing, Take
+from syncd.limiting.counters import Counters, Standing, Take, narrowest
 from syncd.limiting.held import Held, Slot
 from syncd.limiting.table import OTHER, UNLIMITED, RateTable, Subject, Tier
 
@@ -47,7 +47,8 @@ class Limiting(StrEnum):
 class RateLimits:
     """The limits of one server.
 
-    `monotonic_ms`: of any clock that does not go back. `user_sockets`, `address_sockets`: how many of them are open.
+    `user_sockets`, `address_sockets`: how many of them are open. `now_ms`: milliseconds since 1970. `monotonic_ms`: of
+    any clock that does not go back.
     """
 
     limiting: Limiting
@@ -56,6 +57,7 @@ class RateLimits:
     addresses: ClientAddress
     user_sockets: Held
     address_sockets: Held
+    now_ms: Callable[[], int]
     monotonic_ms: Callable[[], float]
 
     async def admit(self, request: web.Request) -> str:
@@ -123,20 +125,21 @@ class RateLimits:
         """Count what came in over a socket; raises `RateLimited` if the user's bytes of the day are used up."""
         if principal.user and self.applies_to(principal):
             (standing,) = await self.counters.take([self.table.bytes_of(principal.user, max(1, count))])
-            _check_bytes(standing)
+            if standing.wait_ms:
+                raise _too_many_bytes(standing)
 
     def add_headers(self, request: web.BaseRequest, headers: CIMultiDict[str]) -> None:
-        """Say how the bucket stands that will be empty first, if the request was counted."""
-        standings = request.get(STANDINGS)
-        if not standings:
-            return
-        standing = _narrowest(standings)
-        headers[_LIMIT] = str(standing.rate.count)
-        headers[_REMAINING] = str(standing.left)
-        # Seconds since 1970.
-        headers[_RESET] = str(_seconds(standing.full_at_ms))
-        if standing.wait_ms:
-            headers[_RETRY_AFTER] = str(_seconds(standing.wait_ms))
+        """Say how the limit stands for which the request was refused, else, if it was counted, the bucket that will be
+        empty first. `Retry-After` is the problem document's."""
+        exceeded = request.get(EXCEEDED)
+        if exceeded is not None:
+            # There may be some left, of bytes, and only too few for this request: none like it can come now. What no
+            # bucket holds stands as full when it is worth another try.
+            _say(headers, exceeded.limit, 0, max(exceeded.full_at_ms, self.now_ms() + exceeded.wait_ms))
+            headers[_RETRY_AFTER] = str(exceeded.wait_s)
+        elif standings := request.get(STANDINGS):
+            standing = narrowest(standings)
+            _say(headers, standing.rate.count, standing.left, standing.full_at_ms)
 
     def _place(self, request: web.BaseRequest) -> tuple[Held | None, str]:
         principal = principal_of(request)
@@ -154,16 +157,12 @@ class RateLimits:
     async def _take(self, request: web.Request, takes: Sequence[Take], spent: Take | None = None) -> None:
         """Take all of it, `spent` of bytes too; raises `RateLimited` if one of the buckets lacks room."""
         standings = await self.counters.take(takes if spent is None else (*takes, spent))
-        if spent is not None:
-            _check_bytes(standings[-1])
-            standings = standings[:-1]
-        request[STANDINGS] = standings
-        standing = _narrowest(standings)
+        standing = narrowest(standings)
         if standing.wait_ms:
-            raise RateLimited(
-                f"more than {standing.rate} requests of this kind",
-                retry_after_s=_seconds(standing.wait_ms),
-            )
+            if spent is not None and standing is standings[-1]:
+                raise _too_many_bytes(standing)
+            raise RateLimited(f"more than {standing.rate} requests of this kind", standing.exceeded)
+        request[STANDINGS] = standings if spent is None else standings[:-1]
 
     async def charge_rest(self, user: str, request: web.Request, response: web.StreamResponse | None) -> None:
         """Count the answer too, if there is one, and a body that did not say how long it would be. What has come in has
@@ -189,20 +188,16 @@ class RateLimits:
         return self.table.class_of(request.method, "" if resource is None else resource.canonical)
 
 
-def _check_bytes(standing: Standing) -> None:
-    if standing.wait_ms:
-        raise RateLimited(
-            f"more than {standing.rate} bytes",
-            hint="Wait as long as Retry-After says. Nothing was applied, and nothing is lost.",
-            retry_after_s=_seconds(standing.wait_ms),
-        )
+def _too_many_bytes(standing: Standing) -> RateLimited:
+    return RateLimited(
+        f"more than {standing.rate} bytes",
+        standing.exceeded,
+        hint="Wait as long as Retry-After says. Nothing was applied, and nothing is lost.",
+    )
 
 
-def _narrowest(standings: Sequence[Standing]) -> Standing:
-    """The bucket to wait for longest; with room in all, the one that is emptiest for its size."""
-    return max(standings, key=lambda each: (each.wait_ms, -each.left / each.rate.count))
-
-
-def _seconds(ms: int) -> int:
-    """Not less than that."""
-    return -(-ms // 1000)
+def _say(headers: CIMultiDict[str], limit: int, left: int, full_at_ms: int) -> None:
+    headers[_LIMIT] = str(limit)
+    headers[_REMAINING] = str(left)
+    # Seconds since 1970, not too early.
+    headers[_RESET] = str(-(-full_at_ms // 1000))

@@ -8,14 +8,17 @@ from typing import Final
 from aiohttp import web
 
 from syncd.engine.principal import ANYONE, Principal
+from syncd.errors import Exceeded
 from syncd.limiting.counters import Standing
 
-__all__ = ["PRINCIPAL", "REQUEST_ID", "STANDINGS", "principal_of", "route_of"]
+__all__ = ["EXCEEDED", "PRINCIPAL", "REQUEST_ID", "STANDINGS", "principal_of", "route_of"]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 STANDINGS: Final = web.RequestKey("standings", Sequence[Standing])
 """How the buckets stand that the request was counted in."""
+EXCEEDED: Final = web.RequestKey("exceeded", Exceeded)
+"""The limit for which it was refused."""
 
 
 def principal_of(request: web.BaseRequest) -> Principal:

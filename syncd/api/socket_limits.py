@@ -5,6 +5,7 @@ Who is at the other end may come out only with the hello, and may change with a 
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp import web
 from syncd.api.rate_limits import RateLimits
 from syncd.api.request_keys import PRINCIPAL, principal_of
 from syncd.engine.principal import Principal
-from syncd.errors import RateLimited
+from syncd.errors import Exceeded, RateLimited
 
 __all__ = ["SocketLimits"]
 
@@ -46,5 +47,6 @@ class SocketLimits(AbstractContextManager[None]):
     async def count(self, size_bytes: int) -> None:
         """Count a frame; raises `RateLimited` if they come too fast, or the user's bytes of the day are used up."""
         if self._frames is not None and not self._frames.take():
-            raise RateLimited(f"more than {self._rates.table['frames']} frames", retry_after_s=1)
+            rate = self._rates.table["frames"]
+            raise RateLimited(f"more than {rate} frames", Exceeded(rate.count, math.ceil(rate.each_ms)))
         await self._rates.take_bytes(principal_of(self._request), size_bytes)

@@ -20,7 +20,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 
 from syncd.auth.common_passwords import COMMON
 from syncd.auth.rules import HashCost, PasswordRules
-from syncd.errors import InvalidMessage, RateLimited
+from syncd.errors import Exceeded, InvalidMessage, RateLimited
 
 __all__ = ["Passwords", "Verified"]
 
@@ -31,6 +31,7 @@ T = TypeVar("T")
 _MAX_RAW_LENGTH: Final = 1024
 """Before normalisation, which may make one character eighteen."""
 _MAX_WAITING: Final = 64
+_LOOK_AGAIN_MS: Final = 5000
 _HASH_BYTES: Final = 32
 _SALT_BYTES: Final = 16
 
@@ -111,7 +112,7 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
         if self._waiting >= _MAX_WAITING:
-            raise RateLimited("Too many people are logging in at this moment.", retry_after_s=5)
+            raise RateLimited("Too many people are logging in at this moment.", Exceeded(_MAX_WAITING, _LOOK_AGAIN_MS))
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)

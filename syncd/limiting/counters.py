@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from syncd.errors import Exceeded
 from syncd.limiting.rate import Rate
 
-__all__ = ["Counters", "Standing", "Take"]
+__all__ = ["Counters", "Standing", "Take", "narrowest"]
 
 
 class Take(NamedTuple):
@@ -31,6 +32,16 @@ class Standing(NamedTuple):
     left: int
     full_at_ms: int
     wait_ms: int = 0
+
+    @property
+    def exceeded(self) -> Exceeded:
+        """What is told to whoever was refused, which is where there is something to wait for."""
+        return Exceeded(self.rate.count, self.wait_ms, self.full_at_ms)
+
+
+def narrowest(standings: Sequence[Standing]) -> Standing:
+    """The bucket to wait for longest; with room in all, the one that is emptiest for its size."""
+    return max(standings, key=lambda each: (each.wait_ms, -each.left / each.rate.count))
 
 
 class Counters(Protocol):

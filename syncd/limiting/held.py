@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AbstractContextManager
+from typing import Final
 
-from syncd.errors import RateLimited
+from syncd.errors import Exceeded, RateLimited
 
 __all__ = ["Held", "Slot"]
+
+_LOOK_AGAIN_MS: Final = 5000
+"""Nobody knows when one will be closed: not so often that asking is a load, and soon enough for whoever closes one."""
 
 
 class Held:
@@ -26,6 +30,7 @@ class Held:
         if self._open[key] >= self._most:
             raise RateLimited(
                 f"{self._most} {self._what} are open already, and there may be no more",
+                Exceeded(self._most, _LOOK_AGAIN_MS),
                 code="too_many_sockets",
                 hint="Close one that is not needed; one socket can watch many scopes.",
             )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from syncd.errors import RateLimited
-from syncd.limiting.counters import Counters, Take
+from syncd.limiting.counters import Counters, Take, narrowest
 from syncd.limiting.names import account_name, hidden
 from syncd.limiting.table import RateTable
 
@@ -38,13 +38,12 @@ class LoginThrottle:
         `account`: as it was typed. `address`: as `ClientAddress.key` gives it. `known_device`: a name for the device
         that the caller has shown to have been logged in to this account before; "" if he has not.
         """
-        standings = await self.counters.take(self._takes(account, address, known_device))
-        wait_ms = max(standing.wait_ms for standing in standings)
-        if wait_ms:
+        standing = narrowest(await self.counters.take(self._takes(account, address, known_device)))
+        if standing.wait_ms:
             raise RateLimited(
                 "there were too many tries to log in",
+                standing.exceeded,
                 hint="Wait as long as Retry-After says. Whoever has forgotten the password can have it reset.",
-                retry_after_s=-(-wait_ms // 1000),
             )
 
     async def succeeded(self, account: str, address: str, *, known_device: str = "") -> None:

@@ -57,6 +57,7 @@ async def open_rates(server: Server, undo: AsyncExitStack) -> None:
         addresses=ClientAddress(settings.proxies, settings.forwarded_header),
         user_sockets=Held(settings.max_user_sockets, "sockets of this account"),
         address_sockets=Held(settings.max_address_sockets, "sockets from this address"),
+        now_ms=server.now_ms,
         monotonic_ms=lambda: time.monotonic() * 1000,
     )
 

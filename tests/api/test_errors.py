@@ -9,7 +9,7 @@ from aiohttp import web
 
 from syncd import errors
 from syncd.api.errors import problem_of, problem_of_http, problem_of_unexpected
-from syncd.errors import Forbidden, InvalidMessage, StoreUnavailable, SyncdError, Unauthenticated
+from syncd.errors import Exceeded, Forbidden, InvalidMessage, RateLimited, StoreUnavailable, SyncdError, Unauthenticated
 
 EVERY_ERROR = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SyncdError)]
 
@@ -29,7 +29,8 @@ def document(response: web.Response) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_problem_document(kind: type[SyncdError]) -> None:
-    problem = document(problem_of(kind("it is so")))
+    error = RateLimited("it is so", Exceeded(3, 1)) if kind is RateLimited else kind("it is so")
+    problem = document(problem_of(error))
     assert problem["detail"] == "it is so"
     assert problem["code"] == kind.code
     assert problem["status"] >= 400
@@ -48,6 +49,7 @@ def test_a_code_may_be_more_precise_than_its_class() -> None:
 def test_who_may_come_again_is_told_when() -> None:
     assert problem_of(StoreUnavailable("busy", retry_after_s=7)).headers["Retry-After"] == "7"
     assert int(problem_of(StoreUnavailable("busy")).headers["Retry-After"]) > 0
+    assert problem_of(RateLimited("too many", Exceeded(3, 6001))).headers["Retry-After"] == "7"
 
 
 def test_who_needs_a_token_is_told_the_scheme() -> None:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from multidict import CIMultiDict
 
+from conflict_rules.values import MAX_DEPTH
+from syncd.api.codec import MAX_TEXT_DEPTH
 from syncd.api.containers import MANY
 from syncd.api.live import MAX_FRAME_BYTES
 from syncd.api.live_session import MAX_BAD_FRAMES
 from syncd.api.rate_limits import Limiting
 from syncd.api.security_headers import add_security_headers
+from syncd.auth import passwords
+from syncd.limiting import held
 from syncd.limiting.memory import MAX_KEYS
 from syncd.limiting.rate import Rate
 from syncd.limiting.table import DEFAULT_RATES
@@ -78,3 +82,8 @@ def test_the_other_bounds_are_on_the_page_as_they_are() -> None:
     assert f"up to {in_words(MAX_KEYS)} callers" in PAGE
     assert f"{MAX_FRAME_BYTES // 1024} KiB | closes with 1009" in PAGE
     assert f"| {MAX_BAD_FRAMES} | closes with 1008" in PAGE
+    assert f"{passwords._MAX_WAITING} passwords may be looked at" in PAGE
+    assert held._LOOK_AGAIN_MS == passwords._LOOK_AGAIN_MS
+    assert f"both say {held._LOOK_AGAIN_MS // 1000} seconds" in PAGE
+    assert f"deeper than {MAX_TEXT_DEPTH} in a message" in PAGE
+    assert f"depth of a value in a field | {MAX_DEPTH} |" in PAGE

@@ -14,6 +14,7 @@ def test_there_may_be_so_many_of_one_and_each_that_closes_makes_room() -> None:
                 pass
             assert refused.value.problem_code == "too_many_sockets"
             assert "2 sockets" in refused.value.message
+            assert refused.value.exceeded.limit == 2
         with Slot(held, "asha"):
             pass
     assert len(held) == 0

@@ -85,6 +85,7 @@ async def behind_the_edge(
         addresses=addresses,
         user_sockets=Held(2, "sockets"),
         address_sockets=Held(2, "sockets"),
+        now_ms=clock,
         monotonic_ms=clock,
     )
     edge = Edge(Cors(Origins(origins)), limits, addresses, RequestLog("info"))
