@@ -41,7 +41,7 @@ class LoginThrottle:
         standing = narrowest(await self.counters.take(self._takes(account, address, known_device)))
         if standing.wait_ms:
             raise RateLimited(
-                "there were too many tries to log in",
+                "there were too many tries with this address",
                 standing.exceeded,
                 hint="Wait as long as Retry-After says. Whoever has forgotten the password can have it reset.",
             )
