@@ -174,13 +174,23 @@ class Jobs:
 
         for left in range(_TRIES - 1, -1, -1):
             try:
-                return await self._works[job.kind](job, progress, await self._results.start(name))
+                return await self._done_or_stopped(job, progress, await self._results.start(name))
             except StoreUnavailable as error:
                 if not left:
                     raise
                 log.warning("job_rests", job=job.id, kind=job.kind, reason=error.message)
                 await asyncio.sleep(self._rest_s)
         raise AssertionError("it is returned from, or raised")
+
+    async def _done_or_stopped(self, job: JobRow, progress: Progress, result: Path) -> Mapping[str, Any]:
+        try:
+            return await self._works[job.kind](job, progress, result)
+        except Exception as failure:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # Something broke on the way out: the job has not failed, and the next start begins it again.
+                raise asyncio.CancelledError from failure
+            raise
 
     async def _drop(self, job: JobRow) -> None:
         await self._results.delete(job.file)

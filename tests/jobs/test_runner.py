@@ -100,6 +100,26 @@ async def test_whoever_asks_again_while_it_is_under_way_gets_the_same(tmp_path: 
         assert (await jobs.begin("export", "ann")).id != first.id
 
 
+@pytest.mark.parametrize("failure", [ValueError("no"), OSError("no"), StoreUnavailable("no")])
+async def test_one_that_breaks_while_it_is_stopped_has_not_failed_and_holds_nobody_up(
+    tmp_path: Path, failure: Exception
+) -> None:
+    class Breaks(Works):
+        async def __call__(self, job: JobRow, progress: Progress, result: Path, /) -> Mapping[str, Any]:
+            try:
+                return await super().__call__(job, progress, result)
+            except asyncio.CancelledError:
+                raise failure from None
+
+    work = Breaks()
+    work.gate.clear()
+    async with asyncio.timeout(10), running(tmp_path, work, SettableClock()) as jobs:
+        job = await jobs.begin("export", "ann")
+        await until(jobs, job.id, JobState.RUNNING)
+    async with running(tmp_path, Works(), SettableClock()) as jobs:
+        await until(jobs, job.id, JobState.DONE)
+
+
 async def test_what_was_under_way_at_a_stop_is_begun_again(tmp_path: Path) -> None:
     work = Works()
     work.gate.clear()
